@@ -1,0 +1,1 @@
+"""The ``tfx-trust`` command, one module a subcommand."""

@@ -1,0 +1,52 @@
+"""Entry point. Subcommands are imported when called, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib import metadata
+
+import click
+
+from tfx_trust.cli.status import ERROR, USAGE
+from tfx_trust.components.errors import TrustError, UsageError
+
+_COMMANDS = {
+    "run": "Run the census trust pipeline: data to release decision, model and overview page.",
+    "schema": "Print the JSON Schema of a report or settings file.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tfx_trust.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 pass or warn, 1 an error in running, 2 wrong usage, 3 the verdict is fail, "
+    "4 it could not be decided.",
+)
+@click.version_option(metadata.version("tfx-trust"), prog_name="tfx-trust")
+def cli() -> None:
+    """Trust gates for TFX pipelines."""
+
+
+def main() -> None:
+    """Runs the command; our own errors end in one line instead of a stack."""
+    try:
+        cli()
+    except TrustError as error:
+        click.echo(f"tfx-trust: {error}", err=True)
+        sys.exit(USAGE if isinstance(error, UsageError) else ERROR)

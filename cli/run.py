@@ -1,0 +1,150 @@
+"""``tfx-trust run``: the census trust pipeline, from data to release decision."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tfx_trust.cli.status import ERROR, status_of
+from tfx_trust.components.errors import UsageError
+from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tfx_trust.components.page.run import Run
+
+LOG_FILE = "run.log"
+OVERVIEW_FILE = "index.html"
+
+
+@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/census"),
+    show_default=True,
+    help="Folder for metadata, artifacts, served models, log and overview.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with train/*.csv and eval/*.csv of the census columns, instead of the bundled data.",
+)
+@click.option(
+    "--runner", type=click.Choice(["local", "beam"]), default="local", show_default=True, help="Orchestrator."
+)
+@click.option(
+    "--scenario", default=CLEAN, show_default=True, metavar="NAME", help="Put a fault in and see it blocked."
+)
+@click.option("--without", multiple=True, metavar="GATE", help="Leave a gate out; may be repeated.")
+@click.option(
+    "--beam-arg",
+    multiple=True,
+    metavar="ARG",
+    help="Argument for Beam within the components, e.g. --direct_num_workers=2; may be repeated.",
+)
+@click.option("--no-cache", is_flag=True, help="Run every node anew.")
+def command(
+    root: Path,
+    data: Path | None,
+    runner: str,
+    scenario: str,
+    without: tuple[str, ...],
+    beam_arg: tuple[str, ...],
+    no_cache: bool,
+) -> None:
+    """Run the census trust pipeline: data to release decision, model and overview page."""
+    from tfx_trust.cli.progress import NodeLines, quiet
+
+    scenario_named(scenario)
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(parents=True)
+    if not os.access(root, os.W_OK):
+        raise UsageError(f"{root}: cannot be written to; choose another --root")
+    root = root.resolve()
+    with quiet(root / LOG_FILE) as console:
+        try:
+            console.print(f"census pipeline, scenario {scenario}, {runner} runner; log in {root / LOG_FILE}")
+            with console.status("loading TFX and TensorFlow"):
+                _calm_libraries()
+                from tfx_trust.components.errors import TrustError
+                from tfx_trust.pipelines.census.pipeline import census_pipeline
+                from tfx_trust.pipelines.runner import PipelineFailed, run_pipeline
+
+                pipeline = census_pipeline(
+                    str(root),
+                    data=str(data.resolve()) if data else None,
+                    scenario=scenario,
+                    without=without,
+                    beam_pipeline_args=beam_arg,
+                    enable_cache=not no_cache,
+                )
+            lines = NodeLines(console, width=max(len(node.id) for node in pipeline.components))
+            begin = time.monotonic()
+            try:
+                run = run_pipeline(
+                    pipeline,
+                    runner=runner,
+                    progress=lines,
+                    overview=root / OVERVIEW_FILE,
+                    details={"runner": runner, "scenario": scenario, "log": LOG_FILE},
+                )
+            except PipelineFailed as failure:
+                _show_failure(console, failure.run, root)
+                sys.exit(ERROR)
+            _show_outcome(console, run, root, time.monotonic() - begin)
+        except TrustError:
+            raise
+        except Exception as error:
+            # The stack goes to the log: it is of use to a developer alone.
+            import traceback
+
+            traceback.print_exc()
+            console.print(f"[bold red]error[/] {type(error).__name__}: {error}", markup=True)
+            console.print(f"  the full story is in {root / LOG_FILE}")
+            sys.exit(ERROR)
+    sys.exit(status_of(run.release.verdict) if run.release else 0)
+
+
+def _calm_libraries() -> None:
+    """Before TensorFlow is loaded: no search for graphics cards that are not there, Keras 3 as it is."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def _show_failure(console: Console, run: Run, root: Path) -> None:
+    for node in run.failed:
+        console.print(f"\n{node.name} failed: {node.error}", style="bold red", markup=False)
+    console.print(f"  the full story is in {root / LOG_FILE}", markup=False)
+    console.print(f"  nothing was pushed; overview: {root / OVERVIEW_FILE}", markup=False)
+
+
+def _show_outcome(console: Console, run: Run, root: Path, seconds: float) -> None:
+    from rich.table import Table
+
+    release = run.release
+    if release is None:
+        console.print(f"\nno release gate in this run, {seconds:.0f} s")
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("weighed", "verdict", "effect", "why"):
+            table.add_column(heading)
+        for item in release.release.weighed:
+            table.add_row(item.name, str(item.verdict), item.weight, item.reason)
+        console.print()
+        console.print(table)
+        for finding in release.findings:
+            if finding.check == "waived":
+                console.print(f"  {finding.message}", markup=False)
+        word = "released" if release.release.blessed else "not released"
+        style = "bold green" if release.release.blessed else "bold red"
+        console.print(f"\n{word} ({release.verdict}), {seconds:.0f} s", style=style)
+    console.print(f"model     {run.pushed or 'not pushed'}", markup=False)
+    console.print(f"overview  {root / OVERVIEW_FILE}", markup=False)

@@ -1,0 +1,234 @@
+"""The census model: a small network over scaled numbers and one-hot categories, and its training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from absl import logging
+from pydantic import BaseModel, ConfigDict, Field
+from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
+from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
+
+from tfx_trust.pipelines.census.data import LABEL, WEIGHT
+from tfx_trust.pipelines.census.features import FEATURES, INTEGER_FEATURES, NUMERIC_FEATURES
+from tfx_trust.pipelines.source import SOURCE_DIGEST
+
+Columns = dict[str, np.ndarray]
+
+# Only how many examples are decoded at a time: the split is held in memory whole.
+_READ_BATCH = 8192
+
+
+class Hyperparameters(BaseModel):
+    """What `run_fn` takes from the Trainer's ``custom_config``; every one has a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(
+        default=1, ge=0, description="of the weights, the dropout, the order and the held-out part"
+    )
+    epochs: int = Field(default=40, ge=1, description="at most; training stops earlier, see patience")
+    patience: int = Field(default=3, ge=1, description="epochs without a lower held-out loss before the stop")
+    held_out: float = Field(
+        default=0.1, gt=0, lt=1, description="fraction of the train split for early stopping"
+    )
+    batch_size: int = Field(default=512, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0, description="of Adam")
+    units: tuple[int, ...] = Field(default=(64, 32), description="of each hidden layer")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="after each hidden layer")
+
+    @classmethod
+    def of(cls, custom_config: Mapping[str, Any] | None) -> "Hyperparameters":
+        """Read a ``custom_config``.
+
+        Raises
+        ------
+        ValueError
+            A name is unknown, the message lists those there are; or a value is not allowed.
+        """
+        given = dict(custom_config or {})
+        given.pop(SOURCE_DIGEST, None)  # put there by create_pipeline, for TFX's cache alone
+        unknown = sorted(given.keys() - cls.model_fields.keys())
+        if unknown:
+            raise ValueError(
+                f"unknown in custom_config: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}"
+            )
+        return cls(**given)
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Train the model on the train split and export it: the entry point for TFX's Trainer.
+
+    Hyperparameters come from ``custom_config`` (see `Hyperparameters`); the numbers of steps of the
+    Trainer's ``train_args`` and ``eval_args`` are not used, because training stops by itself.
+    Besides the model, ``history.json`` is written to ``model_run_dir``.
+
+    Raises
+    ------
+    ValueError
+        ``custom_config`` has an unknown name or a value that is not allowed.
+    """
+    hyperparameters = Hyperparameters.of(fn_args.custom_config)
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    # The eval split (fn_args.eval_files) is not opened: it is the Evaluator's. Early stopping on it
+    # would choose the model by the very examples that are to judge it.
+    features, labels = read(fn_args.train_files, fn_args.data_accessor, transform)
+
+    keras.utils.set_random_seed(hyperparameters.seed)
+    model = build_model(transform, hyperparameters)
+    history = fit(model, features, labels, hyperparameters)
+
+    export(model, transform, fn_args.serving_model_dir)
+    run = Path(fn_args.model_run_dir)
+    run.mkdir(parents=True, exist_ok=True)
+    record = {"hyperparameters": hyperparameters.model_dump(mode="json"), "epochs": history}
+    (run / "history.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def read(
+    files: Sequence[str], accessor: DataAccessor, transform: tft.TFTransformOutput
+) -> tuple[Columns, np.ndarray]:
+    """Read transformed examples into memory.
+
+    Parameters
+    ----------
+    files
+        Paths or patterns.
+    accessor
+        The Trainer's, which knows the files' format.
+    transform
+        Its schema tells the features.
+
+    Returns
+    -------
+    features : dict of ndarray
+        One array of shape ``[examples]`` for each of `features.FEATURES`.
+    labels : ndarray
+        Shape ``[examples]``, 0 or 1.
+    """
+    options = TensorFlowDatasetOptions(batch_size=_READ_BATCH, num_epochs=1, shuffle=False)
+    schema = transform.transformed_metadata.schema
+    batches = list(accessor.tf_dataset_factory(list(files), options, schema).as_numpy_iterator())
+    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in (*FEATURES, LABEL)}
+    return columns, columns.pop(LABEL)
+
+
+def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparameters) -> keras.Model:
+    """Build the network, not compiled.
+
+    Parameters
+    ----------
+    transform
+        Tells how many categories each of the integer features has.
+    hyperparameters
+        ``units`` and ``dropout`` are read.
+
+    Returns
+    -------
+    keras.Model
+        From a dict of `features.FEATURES`, each of shape ``[batch]``, to the probability of the label,
+        float32 of shape ``[batch, 1]``.
+    """
+    numeric = {name: keras.Input((), name=name, dtype="float32") for name in NUMERIC_FEATURES}
+    integer = {name: keras.Input((), name=name, dtype="int64") for name in INTEGER_FEATURES}
+    one_hot = [
+        keras.layers.CategoryEncoding(
+            transform.num_buckets_for_transformed_feature(name), output_mode="one_hot"
+        )(ids)
+        for name, ids in integer.items()
+    ]
+    columns = [keras.layers.Reshape((1,))(column) for column in numeric.values()]
+    hidden = keras.layers.Concatenate()(columns + one_hot)
+    for units in hyperparameters.units:
+        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+        hidden = keras.layers.Dropout(hyperparameters.dropout)(hidden)
+    return keras.Model({**numeric, **integer}, keras.layers.Dense(1, activation="sigmoid")(hidden))
+
+
+def fit(
+    model: keras.Model, features: Columns, labels: np.ndarray, hyperparameters: Hyperparameters
+) -> list[dict[str, float]]:
+    """Train until the loss on a held-out part of the given examples stops falling; keep the best weights.
+
+    Parameters
+    ----------
+    model
+        Compiled here and trained in place.
+    features, labels
+        As `read` returns them.
+    hyperparameters
+        Of the training.
+
+    Returns
+    -------
+    list of dict
+        The losses and metrics of each epoch.
+    """
+    order = np.random.default_rng(hyperparameters.seed).permutation(len(labels))
+    held_out, kept = np.split(order, [max(1, round(hyperparameters.held_out * len(labels)))])
+
+    def part(rows: np.ndarray) -> tuple[Columns, np.ndarray]:
+        return {name: column[rows] for name, column in features.items()}, labels[rows]
+
+    def log(epoch: int, metrics: Mapping[str, float]) -> None:
+        logging.info(
+            "epoch %d: %s", epoch + 1, ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        )
+
+    model.compile(
+        optimizer=keras.optimizers.Adam(hyperparameters.learning_rate),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+        # On two cores XLA's compilation costs more (3 s) than it saves in a training this short.
+        jit_compile=False,
+    )
+    stop = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=hyperparameters.patience, restore_best_weights=True
+    )
+    history = model.fit(
+        *part(kept),
+        validation_data=part(held_out),
+        batch_size=hyperparameters.batch_size,
+        epochs=hyperparameters.epochs,
+        # Keras' TensorBoard callback is not used: TensorBoard is no dependency of TensorFlow any more.
+        callbacks=[stop, keras.callbacks.LambdaCallback(on_epoch_end=log)],
+        verbose=0,
+    ).history
+    return [
+        dict(zip(history, map(float, values), strict=True)) for values in zip(*history.values(), strict=True)
+    ]
+
+
+def export(model: keras.Model, transform: tft.TFTransformOutput, folder: str) -> None:
+    """Write a SavedModel that answers raw examples.
+
+    Both its signatures take ``examples``, a string tensor of shape ``[batch]`` of serialized tf.Examples,
+    in which neither the label nor the survey weight is needed:
+
+    - ``serving_default`` returns ``outputs``, the probability of the label, float32 of shape ``[batch, 1]``;
+    - ``transform_features`` returns the tensors of `features.FEATURES`, each of shape ``[batch]``.
+    """
+    layer = transform.transform_features_layer()
+    spec = {name: kind for name, kind in transform.raw_feature_spec().items() if name not in (LABEL, WEIGHT)}
+
+    def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed = layer(tf.io.parse_example(examples, spec))
+        return {name: transformed[name] for name in FEATURES}
+
+    def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"outputs": model(transform_features(examples), training=False)}
+
+    # Not tf.saved_model.save(model): that leaves a Keras 3 model's variables out of the object graph, and
+    # converters (TensorFlow Lite) then read weights that are not there.
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.track(layer)  # Its vocabularies are tables and files, which are not found by themselves.
+    signature = [tf.TensorSpec([None], tf.string, name="examples")]
+    archive.add_endpoint("serving_default", serving_default, input_signature=signature)
+    archive.add_endpoint("transform_features", transform_features, input_signature=signature)
+    archive.write_out(folder, verbose=False)

@@ -1,0 +1,320 @@
+"""The standard pipeline, with the trust gates slotted in and one release decision at its end."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_model_analysis.proto import config_pb2
+from tfx.v1 import components as standard
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.io import fileio
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel, Channel
+
+from tfx_trust.components.artifacts import TrustReport
+from tfx_trust.components.errors import InputError, UsageError, unknown
+from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
+from tfx_trust.components.release.component import ReleaseGate
+from tfx_trust.components.release.config import ReleasePolicy
+from tfx_trust.pipelines.source import SOURCE_DIGEST, UserFunction, dotted_path, source_digest
+
+RELEASE = "release"
+SPLITS = ("train", "eval")
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The standard nodes, as far as a gate can be wired to them."""
+
+    example_gen: BaseComponent
+    statistics_gen: BaseComponent
+    schema_gen: BaseComponent
+    example_validator: BaseComponent
+    transform: BaseComponent
+    trainer: BaseComponent
+    resolver: Resolver
+    evaluator: BaseComponent
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate of the pipeline: a name, and how its component is wired.
+
+    Attributes
+    ----------
+    name
+        Short name, as the policy, ``without`` and the page use it: letters, digits, underscores.
+    build
+        Makes the component from the standard nodes. Exactly one of its outputs must be a report:
+        an artifact of type TrustReport or a subclass of it.
+
+    Examples
+    --------
+    >>> Gate("latency", lambda nodes: LatencyGate(model=nodes.trainer.outputs["model"]))  # doctest: +SKIP
+    """
+
+    name: str
+    build: Callable[[Nodes], BaseComponent]
+
+
+def create_pipeline(
+    *,
+    name: str,
+    root: str,
+    data: str | BaseComponent,
+    schema: str,
+    preprocessing_fn: UserFunction,
+    run_fn: UserFunction,
+    evaluation: config_pb2.EvalConfig,
+    gates: Sequence[Gate] = (),
+    policy: ReleasePolicy | Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+    custom_config: Mapping[str, Any] | None = None,
+    train_steps: int | None = None,
+    eval_steps: int | None = None,
+    serving: str | None = None,
+    metadata_connection: Any = None,
+    enable_cache: bool = True,
+    beam_pipeline_args: Sequence[str] = (),
+) -> Pipeline:
+    """ExampleGen → … → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
+
+    Parameters
+    ----------
+    name
+        Name of the pipeline in the metadata store.
+    root
+        Folder of the run: ``metadata.db``, ``artifacts/`` and ``serving/`` go there.
+    data
+        Folder with ``train/*.csv`` and ``eval/*.csv``, each with a header; or any component with an
+        ``examples`` output that has these two splits.
+    schema
+        Path of the curated schema, a text-format ``Schema`` proto.
+    preprocessing_fn, run_fn
+        As Transform and Trainer take them: the function itself, its dotted path, or the path of a
+        ``.py`` file that defines it. Changed code is trained anew rather than served from the cache.
+    evaluation
+        The Evaluator's configuration; :func:`~tfx_trust.pipelines.eval_config` makes one.
+    gates
+        The trust gates; extend the list with your own.
+    policy
+        The release policy. If it does not say what is required, all `gates` are.
+    without
+        Names of gates to leave out of this run (they are noted as waived); ``release`` leaves out the
+        release gate itself, all others with it, and Pusher goes by the Evaluator alone.
+    custom_config
+        Passed to ``run_fn`` as ``fn_args.custom_config``.
+    train_steps, eval_steps
+        Passed to ``run_fn``; how it reads "none" is its own affair.
+    serving
+        Where Pusher puts a released model; ``<root>/serving`` by default.
+    metadata_connection
+        ML Metadata connection; SQLite at ``<root>/metadata.db`` by default.
+    enable_cache
+        Whether nodes whose inputs and parameters did not change are served from the cache.
+    beam_pipeline_args
+        Arguments for the Beam pipelines within the components.
+
+    Returns
+    -------
+    Pipeline
+        To be run by LocalDagRunner, BeamDagRunner, or :func:`~tfx_trust.pipelines.run_pipeline`.
+
+    Raises
+    ------
+    InputError
+        If the data folder, a split, the header's label column or the schema is missing or empty.
+    UsageError
+        If a gate or function is unknown, or a gate writes no report.
+    """
+    chosen = _chosen_gates(gates, without)
+    label = evaluation.model_specs[0].label_key
+    _check_schema(schema, label)
+    example_gen = _example_gen(data, label) if isinstance(data, str) else data
+    statistics_gen = standard.StatisticsGen(examples=example_gen.outputs["examples"])
+    schema_gen = standard.ImportSchemaGen(schema_file=schema)
+    example_validator = standard.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    transform = standard.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        # Said here although it is the default: no vocabulary and no statistic may see the eval split.
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=list(SPLITS)),
+        **_user_code("preprocessing_fn", preprocessing_fn, {}),
+    )
+    trainer = standard.Trainer(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"], num_steps=train_steps),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"], num_steps=eval_steps),
+        **_user_code("run_fn", run_fn, dict(custom_config or {})),
+    )
+    judge = "Evaluator" if RELEASE in without else "ReleaseGate"
+    resolver = Resolver(
+        strategy_class=LatestReleasedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing, producer_component_id=judge),
+        candidate=trainer.outputs["model"],
+    ).with_id("Resolver")
+    evaluator = standard.Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=resolver.outputs["model"],
+        eval_config=_with_baseline(evaluation),
+        example_splits=["eval"],
+    )
+    nodes = Nodes(
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        example_validator,
+        transform,
+        trainer,
+        resolver,
+        evaluator,
+    )
+    components: list[Any] = list(vars(nodes).values())
+    blessing = evaluator.outputs["blessing"]
+    if RELEASE not in without:
+        built = {gate.name: gate.build(nodes) for gate in chosen}
+        release = ReleaseGate(
+            model=trainer.outputs["model"],
+            evaluator_blessing=evaluator.outputs["blessing"],
+            reports={gate: _report_of(gate, component) for gate, component in built.items()},
+            evaluation=evaluator.outputs["evaluation"],
+            baseline_model=resolver.outputs["model"],
+            anomalies=example_validator.outputs["anomalies"],
+            statistics=statistics_gen.outputs["statistics"],
+            policy=_policy(policy, without, chosen),
+        )
+        components += [*built.values(), release]
+        blessing = release.outputs["blessing"]
+    components.append(
+        standard.Pusher(
+            model=trainer.outputs["model"],
+            model_blessing=blessing,
+            push_destination=pusher_pb2.PushDestination(
+                filesystem=pusher_pb2.PushDestination.Filesystem(
+                    base_directory=serving or os.path.join(root, "serving")
+                )
+            ),
+        )
+    )
+    return Pipeline(
+        pipeline_name=name,
+        pipeline_root=os.path.join(root, "artifacts"),
+        components=components,
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata_connection
+        or metadata.sqlite_metadata_connection_config(os.path.join(root, "metadata.db")),
+        beam_pipeline_args=[*DIRECT_RUNNER, *beam_pipeline_args],
+    )
+
+
+# One worker in process: quickest on one machine's data. A later argument of the same name wins.
+DIRECT_RUNNER = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+
+
+def _chosen_gates(gates: Sequence[Gate], without: Collection[str]) -> list[Gate]:
+    names = [gate.name for gate in gates]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or RELEASE in names:
+        raise UsageError(f"gate names must differ, and not be {RELEASE!r}: {', '.join(twice) or RELEASE}")
+    for name in without:
+        if name not in (*names, RELEASE):
+            raise unknown("gate", name, (*names, RELEASE))
+    return [gate for gate in gates if gate.name not in without]
+
+
+def _policy(
+    policy: ReleasePolicy | Mapping[str, Any] | None, without: Collection[str], chosen: Sequence[Gate]
+) -> ReleasePolicy:
+    given = ReleasePolicy.of(policy)
+    required = [gate.name for gate in chosen] if given.required is None else given.required
+    return given.model_copy(
+        update={"required": required, "waived": sorted({*given.waived, *without})},
+    )
+
+
+def _report_of(name: str, component: BaseComponent) -> BaseChannel:
+    reports = [output for output in component.outputs.values() if issubclass(output.type, TrustReport)]
+    if len(reports) != 1:
+        raise UsageError(
+            f"gate {name!r}: {type(component).__name__} has {len(reports)} outputs of type TrustReport; "
+            "exactly one is needed for the release gate to weigh"
+        )
+    return reports[0]
+
+
+def _user_code(parameter: str, function: UserFunction, custom_config: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(function, str) and function.endswith(".py"):
+        if not fileio.exists(function):
+            raise InputError(f"{function}: no such file; {parameter} is to be found there")
+        return {"module_file": function, "custom_config": custom_config}
+    dotted = dotted_path(function)
+    return {parameter: dotted, "custom_config": {**custom_config, SOURCE_DIGEST: source_digest(dotted)}}
+
+
+def _with_baseline(evaluation: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
+    config = config_pb2.EvalConfig()
+    config.CopyFrom(evaluation)
+    if not any(spec.is_baseline for spec in config.model_specs):
+        baseline = config.model_specs.add()
+        baseline.CopyFrom(config.model_specs[0])
+        baseline.name, baseline.is_baseline = "baseline", True
+    return config
+
+
+def _example_gen(folder: str, label: str) -> BaseComponent:
+    for split in SPLITS:
+        _check_split(folder, split, label)
+    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.csv") for split in SPLITS]
+    return standard.CsvExampleGen(
+        input_base=folder, input_config=example_gen_pb2.Input(splits=splits)
+    )
+
+
+def _check_split(folder: str, split: str, label: str) -> None:
+    if not fileio.isdir(folder):
+        raise InputError(f"{folder}: no such folder; it should hold train/*.csv and eval/*.csv")
+    files = fileio.glob(os.path.join(folder, split, "*.csv"))
+    if not files:
+        raise InputError(f"{folder}: no {split}/*.csv; the {split} split is read from there")
+    for path in files:
+        with fileio.open(path, "r") as file:
+            header, first = file.readline(), file.readline()
+        if not header.strip():
+            raise InputError(f"{path}: the file is empty; it should have a header and examples")
+        columns = next(csv.reader([header]))
+        if label not in columns:
+            raise InputError(
+                f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}"
+            )
+        if not first.strip():
+            raise InputError(f"{path}: a header but no example")
+
+
+def _check_schema(path: str, label: str) -> None:
+    if not fileio.exists(path):
+        raise InputError(f"{path}: no such schema file")
+    with fileio.open(path, "r") as file:
+        text = file.read()
+    try:
+        schema = text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as error:
+        raise InputError(f"{path}: not a text-format Schema proto: {error}") from None
+    names = [feature.name for feature in schema.feature]
+    if label not in names:
+        raise InputError(f"{path}: no feature {label!r}, the label; it has {', '.join(names)}")

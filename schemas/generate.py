@@ -1,0 +1,42 @@
+"""Writes the JSON Schema of every report and settings file: ``python -m tfx_trust.schemas.generate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pydantic
+
+from tfx_trust.components.release.config import ReleasePolicy
+from tfx_trust.components.release.report import ReleaseReport
+from tfx_trust.components.report import Report
+
+DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
+    "report": Report,
+    "release-report": ReleaseReport,
+    "release-policy": ReleasePolicy,
+}
+
+
+def generate() -> dict[str, str]:
+    """JSON Schema text (draft 2020-12) by file name.
+
+    They describe what is written, so that fields with defaults are required of a report.
+    """
+    texts = {}
+    for name, document in DOCUMENTS.items():
+        mode = "serialization" if issubclass(document, Report) else "validation"
+        schema = document.model_json_schema(mode=mode)  # type: ignore[arg-type]
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        texts[f"{name}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    return texts
+
+
+def main() -> None:
+    """Writes them beside this module."""
+    for name, text in generate().items():
+        Path(__file__).with_name(name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
