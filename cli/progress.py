@@ -15,7 +15,12 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-_MARKS = {"done": ("✓", "green"), "cached": ("=", "cyan"), "failed": ("✗", "bold red"), "not_run": ("-", "dim")}
+_MARKS = {
+    "done": ("✓", "green"),
+    "cached": ("=", "cyan"),
+    "failed": ("✗", "bold red"),
+    "not_run": ("-", "dim"),
+}
 
 
 @contextlib.contextmanager
@@ -66,7 +71,9 @@ class NodeLines:
             self._live = None
         mark, style = _MARKS[state]
         self._console.print(
-            Text.assemble((mark, style), f" {node:<{self._width}}  ", (f"{state:<8}", style), f"{seconds:7.1f} s")
+            Text.assemble(
+                (mark, style), f" {node:<{self._width}}  ", (f"{state:<8}", style), f"{seconds:7.1f} s"
+            )
         )
 
 

@@ -27,7 +27,7 @@ _HOME = {
     "write_report": "artifacts",
 }
 
-__all__ = [  # noqa: F822  (they are loaded by __getattr__)
+__all__ = [
     "Estimate",
     "Finding",
     "InputError",

@@ -41,7 +41,7 @@ def write_report(report: Report, destination: artifact.Artifact) -> None:
     so that ``tfx.dsl.Cond`` can branch on them.
     """
     fileio.makedirs(destination.uri)
-    for name, text in ((REPORT_FILE, report.to_json()), (PAGE_FILE, render_report(report))):
+    for name, text in ((REPORT_FILE, report.to_json()), (PAGE_FILE, render_report(report, destination.uri))):
         with fileio.open(os.path.join(destination.uri, name), "wb") as file:
             file.write(text.encode())
     destination.set_string_custom_property("verdict", str(report.verdict))

@@ -45,7 +45,9 @@ def write_blessing(
         Why, in a sentence.
     """
     fileio.makedirs(destination.uri)
-    with fileio.open(os.path.join(destination.uri, BLESSED_FILE if blessed else NOT_BLESSED_FILE), "w") as file:
+    with fileio.open(
+        os.path.join(destination.uri, BLESSED_FILE if blessed else NOT_BLESSED_FILE), "w"
+    ) as file:
         file.write("")
     destination.set_int_custom_property(BLESSED, int(blessed))
     destination.set_string_custom_property(CURRENT_MODEL, model.uri)

@@ -67,6 +67,7 @@ class Severity(str, enum.Enum):
 
     @property
     def verdict(self) -> Verdict:
+        """The mildest verdict that a report with such a finding can have."""
         return Verdict.PASS if self is Severity.INFO else Verdict(self.value)
 
 
@@ -213,7 +214,7 @@ class Report(pydantic.BaseModel):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT_FILE).write_text(self.to_json(), encoding="utf-8")
         page = folder / PAGE_FILE
-        page.write_text(render_report(self), encoding="utf-8")
+        page.write_text(render_report(self, str(folder.resolve())), encoding="utf-8")
         return page
 
     @classmethod
@@ -258,7 +259,9 @@ def explain(error: pydantic.ValidationError) -> str:
         where = ".".join(str(step) for step in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         found = item.get("input")
-        shown = "" if isinstance(found, (dict, bytes)) or item["type"] == "missing" else f", found {found!r:.60}"
+        shown = (
+            "" if isinstance(found, (dict, bytes)) or item["type"] == "missing" else f", found {found!r:.60}"
+        )
         parts.append(f"{where}: {message}{shown}" if where else message)
     return "; ".join(parts)
 

@@ -18,7 +18,7 @@ _HOME = {
     "run_pipeline": "runner",
 }
 
-__all__ = [  # noqa: F822  (they are loaded by __getattr__)
+__all__ = [
     "Gate",
     "Nodes",
     "PipelineFailed",

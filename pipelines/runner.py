@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -246,9 +247,13 @@ def _outputs(store: Any, execution_id: int) -> list[artifact.Artifact]:
 
 def _reason(execution: metadata_store_pb2.Execution) -> str:
     """What TFX noted of a failed execution: the last line of its traceback."""
-    result = execution.custom_properties["__execution_result__"].string_value
-    lines = [line.strip() for line in result.replace("\\n", "\n").splitlines() if line.strip(' "}')]
-    return lines[-1].strip('"') if lines else "its inputs could not be resolved"
+    noted = execution.custom_properties["__execution_result__"].string_value
+    try:
+        message = json.loads(noted)["resultMessage"]
+    except (ValueError, KeyError, TypeError):
+        message = noted
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else "its inputs could not be resolved"
 
 
 def _in_one_line(error: BaseException) -> str:
@@ -262,4 +267,3 @@ def _in_one_line(error: BaseException) -> str:
     if isinstance(error, (TrustError, _NodeFailed)):
         return head
     return f"{type(error).__name__}: {head}" if head else type(error).__name__
-

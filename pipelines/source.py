@@ -47,7 +47,9 @@ def dotted_path(function: UserFunction) -> str:
     except ModuleNotFoundError:
         found = None
     if found is None:
-        raise UsageError(f"{function!r}: no module {module!r} can be imported; give 'package.module.function'")
+        raise UsageError(
+            f"{function!r}: no module {module!r} can be imported; give 'package.module.function'"
+        )
     if name not in _top_level_names(Path(found.origin or "")):
         raise UsageError(f"{function!r}: {module} defines no {name!r} at its top level")
     return function

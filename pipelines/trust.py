@@ -11,7 +11,6 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
-from tfx.v1 import components as standard
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.io import fileio
@@ -20,6 +19,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
+from tfx.v1 import components as standard
 
 from tfx_trust.components.artifacts import TrustReport
 from tfx_trust.components.errors import InputError, UsageError, unknown
@@ -172,7 +172,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=resolver.outputs["model"],
-        eval_config=_with_baseline(evaluation),
+        eval_config=evaluation,
         example_splits=["eval"],
     )
     nodes = Nodes(
@@ -267,23 +267,11 @@ def _user_code(parameter: str, function: UserFunction, custom_config: dict[str, 
     return {parameter: dotted, "custom_config": {**custom_config, SOURCE_DIGEST: source_digest(dotted)}}
 
 
-def _with_baseline(evaluation: config_pb2.EvalConfig) -> config_pb2.EvalConfig:
-    config = config_pb2.EvalConfig()
-    config.CopyFrom(evaluation)
-    if not any(spec.is_baseline for spec in config.model_specs):
-        baseline = config.model_specs.add()
-        baseline.CopyFrom(config.model_specs[0])
-        baseline.name, baseline.is_baseline = "baseline", True
-    return config
-
-
 def _example_gen(folder: str, label: str) -> BaseComponent:
     for split in SPLITS:
         _check_split(folder, split, label)
     splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.csv") for split in SPLITS]
-    return standard.CsvExampleGen(
-        input_base=folder, input_config=example_gen_pb2.Input(splits=splits)
-    )
+    return standard.CsvExampleGen(input_base=folder, input_config=example_gen_pb2.Input(splits=splits))
 
 
 def _check_split(folder: str, split: str, label: str) -> None:
@@ -299,9 +287,7 @@ def _check_split(folder: str, split: str, label: str) -> None:
             raise InputError(f"{path}: the file is empty; it should have a header and examples")
         columns = next(csv.reader([header]))
         if label not in columns:
-            raise InputError(
-                f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}"
-            )
+            raise InputError(f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}")
         if not first.strip():
             raise InputError(f"{path}: a header but no example")
 

@@ -163,6 +163,10 @@ def test_python_variable_overrides_the_choice(machine: Machine) -> None:
     assert "Python 3.10.7 " in machine.chosen(PYTHON="mine")
     (line,) = machine.missing(PYTHON="absent")
     assert "PYTHON=absent" in line
+    newer = machine.add_python("newer", "3.12.3")
+    (line,) = machine.missing(PYTHON=str(newer))
+    assert f"PYTHON={newer} is Python 3.12.3" in line
+    assert "needs one of 3.11 3.10" in line
 
 
 def test_old_glibc_with_new_python_alone_is_refused_with_the_remedy(machine: Machine) -> None:

@@ -112,7 +112,9 @@ choose_python() {
     done
     seen=$(printf '%s\n' "$found" | cut -d' ' -f1 | sort -u | tr '\n' ' ')
     seen=${seen% }
-    if [ "$wanted" = "3.11 3.10" ]; then
+    if [ -n "${PYTHON:-}" ]; then
+        problem "PYTHON=$PYTHON is Python $seen, and TFX on this system (glibc $glibc) needs one of $wanted: name another, or leave PYTHON unset"
+    elif [ "$wanted" = "3.11 3.10" ]; then
         problem "no Python 3.11 or 3.10 (found: ${seen:-none}), and glibc $glibc runs no TFX for a newer one: install one, e.g. 'uv python install 3.11', or use the container (docs/install.md)"
     else
         problem "no Python 3.13, 3.12, 3.11 or 3.10 (found: ${seen:-none}): install one with headers and venv, e.g. apt-get install python3 python3-dev python3-venv"
@@ -214,32 +216,36 @@ case ${1:-} in
     *) die "unknown argument $1: only --check is known" ;;
 esac
 
-if ready; then
-    say_ready
-    exit
-fi
-check
-mkdir -p .uv
-if command -v flock >/dev/null; then
-    exec 9>.uv/lock
-    flock 9
-    # Another call may have done the work meanwhile.
+# In braces, the rest is read before it runs: the script may be edited meanwhile.
+{
     if ready; then
         say_ready
         exit
     fi
-fi
-summary="Python $python_version, TFX $tfx"
-echo "setup: $summary ($python)"
-discard_unusable_environment
-[ -d .venv ] || echo "setup: the first time, about 1 GB of packages is downloaded (less if uv has them cached)"
-rm -f $stamp
-[ -n "$uv" ] || install_uv
-quiet=--quiet
-[ ! -t 2 ] || quiet= # somebody is watching: show the progress
-# shellcheck disable=SC2086
-"$uv" sync $quiet --frozen --compile-bytecode --python "$python" ||
-    die "the packages could not be installed (see above): run this again once that is mended"
-{ key && echo "$python" && echo "$summary"; } >$stamp.new
-mv $stamp.new $stamp
-say_ready
+    check
+    mkdir -p .uv
+    if command -v flock >/dev/null; then
+        exec 9>.uv/lock
+        flock 9
+        # Another call may have done the work meanwhile.
+        if ready; then
+            say_ready
+            exit
+        fi
+    fi
+    summary="Python $python_version, TFX $tfx"
+    echo "setup: $summary ($python)"
+    discard_unusable_environment
+    [ -d .venv ] || echo "setup: the first time, about 1 GB of packages is downloaded (less if uv has them cached)"
+    rm -f $stamp
+    [ -n "$uv" ] || install_uv
+    quiet=--quiet
+    [ ! -t 2 ] || quiet= # somebody is watching: show the progress
+    # shellcheck disable=SC2086
+    "$uv" sync $quiet --frozen --compile-bytecode --python "$python" ||
+        die "the packages could not be installed (see above): run this again once that is mended"
+    { key && echo "$python" && echo "$summary"; } >$stamp.new
+    mv $stamp.new $stamp
+    say_ready
+    exit
+}

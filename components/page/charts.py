@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,9 @@ VERDICT_COLOURS = {
 }
 """Colours of verdicts; give each mark a shape or a word too."""
 
-FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Liberation Sans, Arial, sans-serif"
+FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
+"""Not the page's font: the room for each text is measured here, before the reader's fonts are known,
+so it must be a font that is equally wide everywhere."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,14 @@ def _theme() -> dict[str, Any]:
         "gridOpacity": 0.12,
     }
     weights = {"titleFontSize": 12, "titleFontWeight": 600, "labelOpacity": 0.85, "labelLimit": 260}
+    symbols = {"symbolBaseFillColor": INK, "symbolBaseStrokeColor": INK}
     return {
         "background": "transparent",
+        "padding": 8,
         "font": FONT,
         "view": {"stroke": None},
         "axis": {**text, **lines, **weights},
-        "legend": {**text, "titleFontSize": 12, "titleFontWeight": 600},
+        "legend": {**text, **symbols, "titleFontSize": 12, "titleFontWeight": 600},
         "header": {**text, "titleFontSize": 12, "titleFontWeight": 600},
         "title": {"color": INK, "font": FONT, "fontSize": 14, "fontWeight": 600, "anchor": "start"},
         "text": {"color": INK, "font": FONT, "fontSize": 12},
@@ -135,10 +140,31 @@ def _merged(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _inline(svg: str, label: str) -> str:
     """The standalone SVG made fit for a page: ids of its own, the page's ink, a text alternative."""
     svg = svg[svg.index("<svg") :].strip()
-    svg = svg.replace(INK, "currentColor")
-    prefix = "c" + hashlib.sha256(f"{label}\n{svg}".encode()).hexdigest()[:10] + "-"
-    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
-    svg = re.sub(r"url\((['\"]?)#", rf"url(\1#{prefix}", svg)
-    svg = re.sub(r'href="#', f'href="#{prefix}', svg)
+    svg = _in_tags(svg, lambda tag: tag.replace(INK, "currentColor"))
+    # The converter numbers ids through all charts of a process: numbered anew, they depend on this one alone.
+    ids = list(dict.fromkeys(name for tag in _TAG.findall(svg) for name in _ID.findall(tag)))
+    svg = _renamed(svg, {name: f"chart-{number}" for number, name in enumerate(ids)})
+    digest = hashlib.sha256(f"{label}\n{svg}".encode()).hexdigest()[:10]
+    svg = _renamed(svg, {f"chart-{number}": f"chart-{digest}-{number}" for number in range(len(ids))})
     name = f' role="img" aria-label="{escape(label)}"' if label else ' aria-hidden="true"'
-    return svg.replace("<svg", f'<svg class="chart"{name}', 1)
+    return svg.replace('class="marks"', "", 1).replace("<svg", f'<svg class="chart"{name}', 1)
+
+
+_TAG = re.compile(r"<[^>]*>")
+_ID = re.compile(r'\sid="([^"]*)"')
+_REFERENCE = re.compile(r"""(\sid="|href="\#|url\(['"]?\#)([^"')]*)""")
+
+
+def _in_tags(svg: str, change: Callable[[str], str]) -> str:
+    """`svg` with its tags changed and its texts, which are data, left alone."""
+    return _TAG.sub(lambda match: change(match.group()), svg)
+
+
+def _renamed(svg: str, names: Mapping[str, str]) -> str:
+    """`svg` with its ids and what refers to them renamed."""
+    return _in_tags(
+        svg,
+        lambda tag: _REFERENCE.sub(
+            lambda match: match.group(1) + names.get(match.group(2), match.group(2)), tag
+        ),
+    )

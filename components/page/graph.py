@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -249,7 +250,7 @@ def _columns(
         for place, spot in enumerate(spots[1:-1], layer[edge.source] + 1):
             if spot not in columns[place]:
                 columns[place].append(spot)
-        links.update(dict.fromkeys(zip(spots, spots[1:])))
+        links.update(dict.fromkeys(pairwise(spots)))
     return columns, list(links)
 
 
@@ -303,7 +304,7 @@ def _swept(
 def _crossings(columns: Sequence[Sequence[Spot]], after: Mapping[Spot, Sequence[Spot]]) -> int:
     """Number of pairs of links that cross: the inversions between neighbouring layers."""
     total = 0
-    for left, right in zip(columns, columns[1:]):
+    for left, right in pairwise(columns):
         place = {spot: index for index, spot in enumerate(right)}
         seen: list[int] = []
         for spot in left:
@@ -330,7 +331,7 @@ def _heights(
     centre: dict[Spot, float] = {}
     for column in columns:
         offsets = _offsets(column, nodes)
-        centre.update((spot, offset - offsets[-1] / 2) for spot, offset in zip(column, offsets))
+        centre.update((spot, offset - offsets[-1] / 2) for spot, offset in zip(column, offsets, strict=True))
     for neighbours, step in ((before, 1), (after, -1), (before, 1), (after, -1), (both, 1), (both, -1)) * 2:
         for column in columns[::step]:
             wanted = [
@@ -339,16 +340,18 @@ def _heights(
             ]
             # A long edge is straight before a node is central: bends tire the eye.
             weights = [1.0 if spot in nodes else 3.0 for spot in column]
-            centre.update(zip(column, _spread(wanted, weights, _offsets(column, nodes))))
+            centre.update(zip(column, _spread(wanted, weights, _offsets(column, nodes)), strict=True))
     return centre
 
 
 def _offsets(column: Sequence[Spot], nodes: set[str]) -> list[float]:
     """Distances of the spots from the first, if all stand as near as may be."""
     offsets = [0.0]
-    for upper, lower in zip(column, column[1:]):
+    for upper, lower in pairwise(column):
         sizes = sum(NODE_HEIGHT / 2 for spot in (upper, lower) if spot in nodes)
-        offsets.append(offsets[-1] + sizes + (NODE_GAP if upper in nodes and lower in nodes else WAYPOINT_GAP))
+        offsets.append(
+            offsets[-1] + sizes + (NODE_GAP if upper in nodes and lower in nodes else WAYPOINT_GAP)
+        )
     return offsets[: len(column)]
 
 
@@ -359,7 +362,7 @@ def _spread(wanted: Sequence[float], weights: Sequence[float], offsets: Sequence
     regression: solved by pooling adjacent violators.
     """
     blocks: list[tuple[float, float, int]] = []
-    for want, weight, offset in zip(wanted, weights, offsets):
+    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
         block = (want - offset, weight, 1)
         while blocks and blocks[-1][0] >= block[0]:
             value, heft, size = blocks.pop()
@@ -367,7 +370,7 @@ def _spread(wanted: Sequence[float], weights: Sequence[float], offsets: Sequence
             block = ((value * heft + block[0] * block[1]) / total, total, size + block[2])
         blocks.append(block)
     levels = [value for value, _, size in blocks for _ in range(size)]
-    return [level + offset for level, offset in zip(levels, offsets)]
+    return [level + offset for level, offset in zip(levels, offsets, strict=True)]
 
 
 # Places -------------------------------------------------------------------------------------------
@@ -391,9 +394,9 @@ def _placed(
         Placed(node, lefts[layer[node.id]], height[node.id] - NODE_HEIGHT / 2, widths[layer[node.id]])
         for node in nodes
     )
-    sides: Callable[[int], tuple[float, float]] = lambda place: (lefts[place], lefts[place] + widths[place])  # noqa: E731
+    sides = [(left, left + width) for left, width in zip(lefts, widths, strict=True)]
     routed = tuple(Routed(edge, _points(edge, layer, height, sides)) for edge in edges)
-    right = max((left + width for left, width in zip(lefts, widths)), default=0.0) + MARGIN
+    right = max((right for _, right in sides), default=0.0) + MARGIN
     return Layout(placed, routed, right, round(bottom - top, 1))
 
 
@@ -401,17 +404,18 @@ def _points(
     edge: Edge,
     layer: Mapping[str, int],
     height: Mapping[Spot, float],
-    sides: Callable[[int], tuple[float, float]],
+    sides: Sequence[tuple[float, float]],
 ) -> tuple[tuple[float, float], ...]:
     points = []
     for place, spot in enumerate(_way(edge, layer), layer[edge.source]):
-        points += [(side, height[spot]) for side in sides(place)]
+        points += [(side, height[spot]) for side in sides[place]]
     # The source's left and the target's right side are no part of the way.
     return tuple(points[1:-1])
 
 
 def _width(node: Node) -> float:
-    text = max(_text_width(_shortened(node.label), 13.0), _text_width(_shortened(node.sublabel), 11.5))
+    # The label is set in 13 px, but bold.
+    text = max(_text_width(_shortened(node.label), 14.5), _text_width(_shortened(node.sublabel), 11.5))
     return max(LEAST_WIDTH, round(text + (46.0 if node.icon else 24.0)))
 
 
@@ -455,7 +459,9 @@ def _node_svg(placed: Placed) -> str:
         )
         left += 24
     first, second = (middle - 3, middle + 13) if node.sublabel else (middle + 4.5, 0)
-    parts.append(f'<text class="node-label" x="{left:.1f}" y="{first:.1f}">{escape(_shortened(node.label))}</text>')
+    parts.append(
+        f'<text class="node-label" x="{left:.1f}" y="{first:.1f}">{escape(_shortened(node.label))}</text>'
+    )
     if node.sublabel:
         text = escape(_shortened(node.sublabel))
         parts.append(f'<text class="node-sublabel" x="{left:.1f}" y="{second:.1f}">{text}</text>')
@@ -467,9 +473,10 @@ def _outline(placed: Placed) -> str:
     x, y, width, height = placed.x, placed.y, placed.width, placed.height
     if placed.node.shape == "gate":
         cut = 9
+        across, down = f"{width - 2 * cut:.1f}", f"{height - 2 * cut:.1f}"
         return (
-            f'<path class="node-shape" d="M{x + cut:.1f} {y:.1f}h{width - 2 * cut:.1f}l{cut} {cut}'
-            f'v{height - 2 * cut:.1f}l-{cut} {cut}h-{width - 2 * cut:.1f}l-{cut} -{cut}v-{height - 2 * cut:.1f}z"/>'
+            f'<path class="node-shape" d="M{x + cut:.1f} {y:.1f}h{across}l{cut} {cut}v{down}l-{cut} {cut}'
+            f'h-{across}l-{cut} -{cut}v-{down}z"/>'
         )
     radius = height / 2 if placed.node.shape == "round" else 7
     return (
@@ -481,7 +488,7 @@ def _outline(placed: Placed) -> str:
 def _edge_svg(routed: Routed) -> str:
     points = routed.points
     path = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
-    for (x, y), (next_x, next_y) in zip(points, points[1:]):
+    for (x, y), (next_x, next_y) in pairwise(points):
         if y == next_y:
             path.append(f"H{next_x:.1f}")
         else:
@@ -490,4 +497,5 @@ def _edge_svg(routed: Routed) -> str:
     x, y = points[-1]
     head = f"M{x - 7:.1f} {y - 3.5:.1f}l7 3.5-7 3.5z"
     css = f"edge {escape(routed.edge.css)}".strip()
-    return f'<g class="{css}"><path class="edge-line" d="{"".join(path)}"/><path class="edge-head" d="{head}"/></g>'
+    line = f'<path class="edge-line" d="{"".join(path)}"/>'
+    return f'<g class="{css}">{line}<path class="edge-head" d="{head}"/></g>'

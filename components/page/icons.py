@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 # On a 16 × 16 grid; the shape takes the text's colour, the sign within it the background's.
 _SIGN = 'fill="none" stroke="var(--surface)" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+_THIN_SIGN = _SIGN.replace('width="2"', 'width="1.6"')
 _DOT = 'fill="var(--surface)"'
 _SHAPES = {
     "pass": f'<circle cx="8" cy="8" r="7.5"/><path d="M4.7 8.4l2.3 2.3 4.4-4.9" {_SIGN}/>',
@@ -15,7 +16,7 @@ _SHAPES = {
     ),
     "inconclusive": (
         '<path d="M8 .2l7.8 7.8L8 15.8.2 8z"/>'
-        f'<path d="M6.2 6.4a1.9 1.9 0 1 1 2.7 1.9c-.6.3-.9.6-.9 1.2" {_SIGN.replace("2", "1.6", 1)}/>'
+        f'<path d="M6.2 6.4a1.9 1.9 0 1 1 2.7 1.9c-.6.3-.9.6-.9 1.2" {_THIN_SIGN}/>'
         f'<circle cx="8" cy="11.9" r="1" {_DOT}/>'
     ),
     "not_run": (
@@ -54,5 +55,6 @@ def shape(name: str) -> Markup:
 def icon(name: str) -> Markup:
     """An inline icon; hidden from screen readers, because a word always stands beside it."""
     return Markup(
-        '<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false" fill="currentColor">{}</svg>'
+        '<svg class="icon" viewBox="0 0 16 16" fill="currentColor" aria-hidden="true" focusable="false">'
+        "{}</svg>"
     ).format(shape(name))

@@ -53,9 +53,8 @@ def mark(
     parts = [_line("mark-axis", MARGIN / 2, WIDTH - MARGIN / 2, middle)]
     if allowed is not None:
         left, right = scale.end(allowed[0], MARGIN / 2), scale.end(allowed[1], WIDTH - MARGIN / 2)
-        parts.append(
-            f'<rect class="mark-allowed" x="{left:.1f}" y="3" width="{max(0.0, right - left):.1f}" height="12"/>'
-        )
+        width = max(0.0, right - left)
+        parts.append(f'<rect class="mark-allowed" x="{left:.1f}" y="3" width="{width:.1f}" height="12"/>')
     parts += [f'<path class="mark-bound" d="M{scale(line):.1f} 1.5v15"/>' for line in lines]
     if low is not None and high is not None:
         parts.append(_line("mark-interval", scale(low), scale(high), middle))

@@ -11,6 +11,11 @@ from tfx_trust.components.page.links import relative_link
 from tfx_trust.components.page.run import NodeRun, Run
 from tfx_trust.components.release.report import Weighed
 
+GATES = frozenset(
+    {"LeakageValidator", "FairnessEvaluator", "PrivacyAuditor", "ProvenanceTracker", "ReleaseGate"}
+)
+"""This library's gates, drawn as such even without a verdict; any other node that has one is a gate too."""
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -30,12 +35,16 @@ def headline(run: Run) -> Headline:
     """
     decision = run.release
     if decision is not None and not decision.release.blessed:
-        return Headline("Not released", str(decision.verdict), release.sentence(decision), release.remedy(decision))
+        return Headline(
+            "Not released", str(decision.verdict), release.sentence(decision), release.remedy(decision)
+        )
     if run.failed and (decision is None or run.pushed is None):
         return Headline("Failed", "fail", _failure(run), _RETRY)
     if decision is None:
         return Headline("Not decided", "not_run", _undecided(run))
-    return Headline("Released", str(decision.verdict), " ".join([release.sentence(decision), *_afterwards(run)]))
+    return Headline(
+        "Released", str(decision.verdict), " ".join([release.sentence(decision), *_afterwards(run)])
+    )
 
 
 _RETRY = "Mend the cause and run again: nodes that finished come from the cache."
@@ -66,7 +75,7 @@ def _afterwards(run: Run) -> list[str]:
 
 def tally(run: Run) -> str:
     """Nodes counted by state, e.g. ``14 nodes: 9 done, 5 cached``."""
-    counts = Counter(node.state for node in run.nodes)
+    counts = Counter[str](node.state for node in run.nodes)
     parts = [f"{counts[state]} {word.lower()}" for state, word in words.STATES.items() if counts[state]]
     return f"{words.plural(len(run.nodes), 'node')}: {', '.join(parts)}" if parts else "no nodes"
 
@@ -88,7 +97,9 @@ def other_reports(run: Run) -> list[NodeRun]:
     """Nodes with a verdict of which the gates' table says nothing."""
     weighed = run.release.release.weighed if run.release else []
     told = {node.name for item in weighed if (node := node_of(item, run)) is not None}
-    told |= {node.name for node in run.nodes if run.release is not None and node.kind == run.release.component}
+    told |= {
+        node.name for node in run.nodes if run.release is not None and node.kind == run.release.component
+    }
     return [node for node in run.nodes if node.verdict is not None and node.name not in told]
 
 
@@ -121,7 +132,9 @@ def pipeline(run: Run) -> str:
     nodes = [_drawn(node) for node in run.nodes]
     described = "; ".join(_described(node, known) for node in run.nodes)
     label = f"Pipeline {run.pipeline}, {tally(run)}. The table of nodes below says the same."
-    return graph.draw(graph.lay_out(nodes, graph.without_shortcuts(every)), label=label, description=described)
+    return graph.draw(
+        graph.lay_out(nodes, graph.without_shortcuts(every)), label=label, description=described
+    )
 
 
 def _drawn(node: NodeRun) -> graph.Node:
@@ -137,7 +150,7 @@ def _drawn(node: NodeRun) -> graph.Node:
         title=_tooltip(node),
         css=f"is-{tone} node-{node.state}",
         icon=tone,
-        shape="box" if node.verdict is None else "gate",
+        shape="gate" if node.verdict is not None or node.kind in GATES else "box",
         href=_href(node),
     )
 
@@ -175,5 +188,3 @@ def seconds(run: Run) -> float | None:
     """Wall seconds of all nodes that executed; none if none did."""
     known = [node.seconds for node in run.nodes if node.seconds is not None]
     return sum(known) if known else None
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tfx_trust.components.page import words
 from tfx_trust.components.release.report import Metric, ReleaseReport, Weighed
 from tfx_trust.components.report import Finding, format_number
 
@@ -46,7 +45,9 @@ def sentence(report: ReleaseReport) -> str:
 
 def remedy(report: ReleaseReport) -> str:
     """What to do first where the model is not released."""
-    return "" if report.release.blessed else next((item.remedy for item in report.findings if item.remedy), "")
+    return (
+        "" if report.release.blessed else next((item.remedy for item in report.findings if item.remedy), "")
+    )
 
 
 def listed(names: Sequence[str]) -> str:
@@ -58,6 +59,18 @@ def listed(names: Sequence[str]) -> str:
     'leakage, fairness and privacy'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def as_sentence(text: str) -> str:
+    """A reason with a capital letter and a full stop.
+
+    Examples
+    --------
+    >>> as_sentence("the examples fit their schema")
+    'The examples fit their schema.'
+    """
+    text = text.rstrip(". ")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def bounds(metric: Metric) -> str:
@@ -94,21 +107,19 @@ def _refused(report: ReleaseReport) -> str:
     blocking = [item for item in report.release.weighed if item.weight == "blocks"]
     if not blocking:
         return "The release gate did not bless the model."
-    reason = _as_sentence(blocking[0].reason)
-    more = len(blocking) - 1
-    return f"{reason} {words.plural(more, 'more input')} {'blocks' if more == 1 else 'block'} it too." if more else reason
-
-
-def _as_sentence(reason: str) -> str:
-    reason = reason.rstrip(". ")
-    return f"{reason[:1].upper()}{reason[1:]}."
+    # The page says all of it below: here only who blocks, and the gravest reason.
+    gravest = blocking[0].findings[0].message if blocking[0].findings else blocking[0].reason
+    return f"Blocked by {listed([item.name for item in blocking])}. {as_sentence(gravest)}"
 
 
 def _granted(report: ReleaseReport) -> str:
-    weighed = report.release.weighed
-    said = f"Nothing blocks it: {words.plural(len(weighed), 'input')} weighed"
-    warned = [item.name for item in weighed if item.weight == "warns"]
+    count = len(report.release.weighed)
+    warned = [item.name for item in report.release.weighed if item.weight == "warns"]
     if warned:
-        said += f", {listed(warned)} with a warning" if len(warned) == 1 else f", {listed(warned)} with warnings"
+        said = f"Nothing blocks it, but {listed(warned)} {'warns' if len(warned) == 1 else 'warn'}"
+    else:
+        said = f"All {count} inputs that were weighed allow it" if count > 1 else "Nothing blocks it"
     waived = [finding.subject for finding in report.findings if finding.check == "waived"]
-    return f"{said}; {listed(waived)} left out on purpose." if waived else f"{said}."
+    if waived:
+        said += f"; {listed(waived)} {'was' if len(waived) == 1 else 'were'} left out on purpose"
+    return f"{said}."

@@ -89,7 +89,7 @@ def _template_of(report: Report) -> str:
 
 
 def _section(report: Report) -> dict[str, Any]:
-    """The concern's own section by its name; of a plain report, whatever it holds beyond a report's fields."""
+    """The concern's own section by its name; of a plain report, all that goes beyond a report's fields."""
     if report.CONCERN:
         return {report.CONCERN: getattr(report, report.CONCERN, None)}
     return dict(report.model_extra or {})

@@ -10,7 +10,7 @@ import datetime
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -18,6 +18,7 @@ from tfx_trust.components.page import words
 from tfx_trust.components.report import Estimate, Severity, Verdict, format_number
 
 MOST_COLUMNS = 10
+LONG_TEXT = 48
 SHORT_LIST = 12
 LONG_TABLE = 30
 
@@ -26,6 +27,7 @@ LONG_TABLE = 30
 class Scalar:
     """One value as text; `kind` says how to set it."""
 
+    shape: ClassVar[str] = "scalar"
     text: str
     kind: Literal["text", "number", "nothing", "verdict"] = "text"
     tone: str = ""
@@ -33,19 +35,32 @@ class Scalar:
     note: str = ""
     """Said after it in smaller type, e.g. how an interval was made."""
 
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the whole width."""
+        return len(self.text) > LONG_TEXT
+
 
 @dataclass(frozen=True)
 class Items:
     """A list; `inline` where its items are few and short enough to stand in one line."""
 
+    shape: ClassVar[str] = "items"
     items: tuple[Shown, ...]
     inline: bool
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the whole width."""
+        return not self.inline
 
 
 @dataclass(frozen=True)
 class Record:
     """Labels and their values."""
 
+    shape: ClassVar[str] = "record"
+    wide: ClassVar[bool] = True
     rows: tuple[tuple[Label, Shown], ...]
 
 
@@ -53,6 +68,8 @@ class Record:
 class Table:
     """Records of one kind, side by side."""
 
+    shape: ClassVar[str] = "table"
+    wide: ClassVar[bool] = True
     columns: tuple[Column, ...]
     rows: tuple[tuple[Label | None, tuple[Shown, ...]], ...]
     """Each with a heading of its own, or none."""
@@ -84,7 +101,7 @@ class Column:
     numeric: bool
 
 
-Shown = Union[Scalar, Items, Record, Table]
+Shown = Scalar | Items | Record | Table
 
 
 def shown(value: Any, name: str = "") -> Shown:
@@ -111,11 +128,9 @@ def shown(value: Any, name: str = "") -> Shown:
 
 
 def interval_note(estimate: Estimate) -> str:
-    """How an estimate's interval was made, e.g. ``95 % interval, wilson``; empty without one."""
-    if estimate.low is None:
-        return ""
-    level = "" if estimate.level is None else f"{format_number(100 * estimate.level)} % "
-    return f"{level}interval" + (f", {estimate.method}" if estimate.method else "")
+    """How an estimate's interval was made, e.g. ``95 % interval, wilson``; empty where that is not known."""
+    level = "" if estimate.level is None else f"{format_number(100 * estimate.level)} % interval"
+    return ", ".join(part for part in (level, estimate.method or "") if part)
 
 
 def _scalar(value: Any, name: str) -> Scalar:
@@ -209,7 +224,7 @@ def _table(records: Sequence[Fields | None], headings: Sequence[Label | None]) -
             Column(label, all(_numeric(row[place]) for row in cells))
             for place, label in enumerate(columns.values())
         ),
-        tuple(zip(headings, cells)),
+        tuple(zip(headings, cells, strict=True)),
     )
 
 

@@ -59,7 +59,9 @@ def counted(findings: Iterable[Finding]) -> str:
     """Findings counted by severity, the gravest first, e.g. ``1 fail, 2 warnings``."""
     counts = Counter(finding.severity for finding in findings)
     return ", ".join(
-        f"{counts[severity]} {names[counts[severity] != 1]}" for severity, names in _COUNTED.items() if counts[severity]
+        f"{counts[severity]} {names[counts[severity] != 1]}"
+        for severity, names in _COUNTED.items()
+        if counts[severity]
     )
 
 
@@ -101,8 +103,19 @@ def moment(when: datetime.datetime) -> str:
 
 
 _MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def plural(count: int, noun: str) -> str:

@@ -89,7 +89,8 @@ class Executor(base_executor.BaseExecutor):
 def _weigh(input_dict: Artifacts, policy: ReleasePolicy) -> list[Weighed]:
     weighed = [
         weigh_evaluation(
-            read_evaluation(_first(input_dict, "evaluator_blessing"), _first(input_dict, "evaluation")), policy
+            read_evaluation(_first(input_dict, "evaluator_blessing"), _first(input_dict, "evaluation")),
+            policy,
         )
     ]
     anomalies = _first(input_dict, "anomalies")
@@ -101,7 +102,9 @@ def _weigh(input_dict: Artifacts, policy: ReleasePolicy) -> list[Weighed]:
         if key.startswith(REPORT_PREFIX)
     }
     names = [*connected, *(name for name in policy.required or () if name not in connected)]
-    weighed += [weigh_report(name, connected.get(name), policy) for name in names if name not in policy.waived]
+    weighed += [
+        weigh_report(name, connected.get(name), policy) for name in names if name not in policy.waived
+    ]
     order = list(Verdict)
     return sorted(weighed, key=lambda item: (item.weight != "blocks", -order.index(item.verdict)))
 

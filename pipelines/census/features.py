@@ -1,7 +1,8 @@
 """The transformation of raw census examples into what the model reads.
 
-Of the columns of `data.COLUMNS`, the survey weight is left out. `preprocessing_fn` must see the
-statistics of the train split alone: give Transform ``SplitsConfig(analyze=["train"], transform=["train", "eval"])``.
+Of the columns of `data.COLUMNS`, the survey weight is left out. `preprocessing_fn` is to learn its
+means, vocabularies and quantiles from the train split alone: give Transform
+``SplitsConfig(analyze=["train"], transform=["train", "eval"])``.
 """
 
 from typing import Any

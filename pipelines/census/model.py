@@ -3,17 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from absl import logging
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, PositiveInt
 from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
 from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
 
+from tfx_trust.components.settings import Settings
 from tfx_trust.pipelines.census.data import LABEL, WEIGHT
 from tfx_trust.pipelines.census.features import FEATURES, INTEGER_FEATURES, NUMERIC_FEATURES
 from tfx_trust.pipelines.source import SOURCE_DIGEST
@@ -24,41 +24,25 @@ Columns = dict[str, np.ndarray]
 _READ_BATCH = 8192
 
 
-class Hyperparameters(BaseModel):
-    """What `run_fn` takes from the Trainer's ``custom_config``; every one has a default."""
+class Hyperparameters(Settings):
+    """What `run_fn` takes from the Trainer's ``custom_config``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: int = Field(
-        default=1, ge=0, description="of the weights, the dropout, the order and the held-out part"
-    )
-    epochs: int = Field(default=40, ge=1, description="at most; training stops earlier, see patience")
-    patience: int = Field(default=3, ge=1, description="epochs without a lower held-out loss before the stop")
-    held_out: float = Field(
-        default=0.1, gt=0, lt=1, description="fraction of the train split for early stopping"
-    )
+    seed: int = Field(default=1, ge=0)
+    """Of the weights, the dropout, the order of the examples and the held-out part."""
+    epochs: int = Field(default=40, ge=1)
+    """At most this many: see ``patience``."""
+    patience: int = Field(default=3, ge=1)
+    """Training stops after this many epochs without a lower loss on the held-out part."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """The fraction of the train split that is kept from training, to tell when to stop."""
     batch_size: int = Field(default=512, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0, description="of Adam")
-    units: tuple[int, ...] = Field(default=(64, 32), description="of each hidden layer")
-    dropout: float = Field(default=0.3, ge=0, lt=1, description="after each hidden layer")
-
-    @classmethod
-    def of(cls, custom_config: Mapping[str, Any] | None) -> "Hyperparameters":
-        """Read a ``custom_config``.
-
-        Raises
-        ------
-        ValueError
-            A name is unknown, the message lists those there are; or a value is not allowed.
-        """
-        given = dict(custom_config or {})
-        given.pop(SOURCE_DIGEST, None)  # put there by create_pipeline, for TFX's cache alone
-        unknown = sorted(given.keys() - cls.model_fields.keys())
-        if unknown:
-            raise ValueError(
-                f"unknown in custom_config: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}"
-            )
-        return cls(**given)
+    """Examples a step."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Of Adam."""
+    units: tuple[PositiveInt, ...] = (64, 32)
+    """The width of each hidden layer."""
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """The rate after each hidden layer."""
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -70,10 +54,12 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Raises
     ------
-    ValueError
+    UsageError
         ``custom_config`` has an unknown name or a value that is not allowed.
     """
-    hyperparameters = Hyperparameters.of(fn_args.custom_config)
+    config = dict(fn_args.custom_config or {})
+    config.pop(SOURCE_DIGEST, None)
+    hyperparameters = Hyperparameters.of(config)
     transform = tft.TFTransformOutput(fn_args.transform_output)
     # The eval split (fn_args.eval_files) is not opened: it is the Evaluator's. Early stopping on it
     # would choose the model by the very examples that are to judge it.
@@ -223,8 +209,8 @@ def export(model: keras.Model, transform: tft.TFTransformOutput, folder: str) ->
     def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"outputs": model(transform_features(examples), training=False)}
 
-    # Not tf.saved_model.save(model): that leaves a Keras 3 model's variables out of the object graph, and
-    # converters (TensorFlow Lite) then read weights that are not there.
+    # Not tf.saved_model.save(model): TensorFlow Lite's converter aborts on what that writes of a Keras 3
+    # model (TensorFlow 2.16), or turns it into one that answers NaN (2.21).
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.track(layer)  # Its vocabularies are tables and files, which are not found by themselves.

@@ -83,7 +83,9 @@ def _unknown_category(folder: Path) -> Path:
 SCENARIOS = {
     CLEAN: Scenario("nothing: the published data, the default settings", blocked_by=None),
     "untrained": Scenario(
-        "the model never learned: its learning rate is next to 0", blocked_by="evaluation", configure=_untrained
+        "the model never learned: its learning rate is next to 0",
+        blocked_by="evaluation",
+        configure=_untrained,
     ),
     "malformed": Scenario(
         "the eval split spells a category in another way than the schema",

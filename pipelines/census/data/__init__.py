@@ -1,7 +1,7 @@
 """The published census files as plain CSV, one folder a split.
 
-The files in ``data/`` are the published ones, byte for byte. What is changed on the way to CSV
-is told in ``data/README.md``.
+The files beside this module are the published ones, byte for byte. What is changed on the way to
+CSV is told in ``README.md`` there.
 """
 
 import csv
@@ -11,6 +11,8 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from tfx_trust.components.errors import InputError
 
 LABEL = "over_50k"
 # The number of people that an example stands for in the survey. It says nothing about the person,
@@ -36,7 +38,7 @@ COLUMNS = (
 # The published split is kept: published results, and the known overlap of the two, refer to it.
 SPLITS = {"train": "adult.data.gz", "eval": "adult.test.gz"}
 
-_BUNDLED = Path(__file__).with_name("data")
+_BUNDLED = Path(__file__).parent
 _INCOMES = {"<=50K": "0", ">50K": "1"}
 # TFX's ExampleGen fingerprints its input by the modification times too. A fixed one lets a folder
 # that was prepared anew, with the same content, be answered from TFX's cache. 1 May 1996, UTC.
@@ -61,7 +63,7 @@ def prepare(folder: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    ValueError
+    InputError
         A bundled file is not the published one.
     """
     _verify()
@@ -86,11 +88,11 @@ def examples(split: str) -> Iterator[list[str]]:
     Yields
     ------
     list of str
-        The values of `COLUMNS`, spaces stripped; an unknown value is ``"?"``, the label is ``"0"`` or ``"1"``.
+        The values of `COLUMNS`, spaces stripped. An unknown value is ``"?"``, the label ``"0"`` or ``"1"``.
 
     Raises
     ------
-    ValueError
+    InputError
         A line has not 14 features and an income.
     """
     name = SPLITS[split]
@@ -102,9 +104,9 @@ def examples(split: str) -> Iterator[list[str]]:
             *features, income = (value.strip() for value in line.split(","))
             label = _INCOMES.get(income.removesuffix("."))
             if label is None or len(features) != len(COLUMNS) - 1:
-                raise ValueError(
-                    f"{_BUNDLED / name}, line {number}: expected {len(COLUMNS) - 1} features and an income of "
-                    f"{' or '.join(_INCOMES)}, found {line.strip()!r}"
+                raise InputError(
+                    f"{_BUNDLED / name}, line {number}: expected {len(COLUMNS) - 1} features and an income "
+                    f"({' or '.join(_INCOMES)}), found {line.strip()!r}"
                 )
             yield [*features, label]
 
@@ -115,14 +117,14 @@ def _verify() -> None:
         file = _BUNDLED / name
         found = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "no such file"
         if found != expected:
-            raise ValueError(
+            raise InputError(
                 f"{file} is not the published file: expected SHA-256 {expected}, found {found}. "
                 "Restore it from the repository, or install the package again."
             )
 
 
 def _write(file: Path, content: bytes, staging: Path) -> None:
-    """Put the file in place whole; staged outside its folder, where a pattern would read it as an example file."""
+    """Put the file in place whole; staged elsewhere, as ExampleGen's patterns match all in its folder."""
     if file.exists() and file.read_bytes() == content:
         return
     file.parent.mkdir(parents=True, exist_ok=True)

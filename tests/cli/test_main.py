@@ -1,0 +1,73 @@
+"""The command on wrong usage and for help: no pipeline is run here."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tfx_trust.cli.main import cli, main
+from tfx_trust.cli.status import status_of
+from tfx_trust.components import Verdict
+
+
+def called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[object, str]:
+    monkeypatch.setattr("sys.argv", ["tfx-trust", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    captured = capsys.readouterr()
+    return exit_.value.code, captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--scenario", "claen"], "unknown scenario 'claen': known are .*; did you mean 'clean'?"),
+        (["run", "--runner", "airflow"], "'airflow' is not one of 'local', 'beam'"),
+        (["run", "--data", "nowhere"], "Directory 'nowhere' does not exist"),
+        (["run", "--frobnicate"], "No such option"),
+        (["schema", "raport"], "unknown schema 'raport'.*did you mean 'report'?"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_named_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    status, screen = called(monkeypatch, capsys, *arguments)
+    assert status == 2
+    assert re.search(said, screen), screen
+    assert "Traceback" not in screen
+
+
+def test_help_names_every_command() -> None:
+    done = CliRunner().invoke(cli, ["--help"])
+    assert done.exit_code == 0
+    for name in ("run", "schema"):
+        assert f"\n  {name} " in done.output
+
+
+def test_schema_prints_json_and_lists_the_names() -> None:
+    names = CliRunner().invoke(cli, ["schema"]).output.split()
+    assert "report" in names
+    for name in names:
+        assert json.loads(CliRunner().invoke(cli, ["schema", name]).output)["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [("pass", 0), ("warn", 0), ("fail", 3), ("inconclusive", 4), ("not_run", 4)],
+)
+def test_the_exit_status_tells_the_verdict(verdict: str, status: int) -> None:
+    assert status_of(Verdict(verdict)) == status
+
+
+def test_a_root_that_cannot_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path / "file"))
+    assert status == 2
+    assert "is a file" in screen

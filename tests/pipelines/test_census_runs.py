@@ -1,0 +1,165 @@
+"""The census pipeline through the command, to its end."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from conftest import CommandRun
+
+from tfx_trust.components import Report
+from tfx_trust.components.release.report import ReleaseReport
+from tfx_trust.pipelines.census.data import COLUMNS, LABEL, prepare
+from tfx_trust.pipelines.census.scenarios import CLEAN, SCENARIOS
+
+pytestmark = pytest.mark.slow
+
+NODES = {
+    "CsvExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "Resolver",
+    "Evaluator",
+    "ReleaseGate",
+    "Pusher",
+}
+
+
+def release_of(run: CommandRun) -> ReleaseReport:
+    """The newest release report under the run's root."""
+    folders = (run.root / "artifacts" / "ReleaseGate" / "release_report").iterdir()
+    return ReleaseReport.load(max(folders, key=lambda path: int(path.name)))
+
+
+def example(**values: Any) -> bytes:
+    def feature(value: Any) -> tf.train.Feature:
+        if isinstance(value, str):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    features = {name: feature(value) for name, value in values.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def test_it_is_released_and_says_so(first_run: CommandRun) -> None:
+    assert first_run.status == 0, first_run.screen
+    assert set(first_run.states) == NODES
+    assert set(first_run.states.values()) == {"done"}
+    assert "released (pass)" in first_run.screen
+    assert str(first_run.root / "index.html") in first_run.screen
+
+
+def test_the_screen_is_free_of_the_libraries_noise(first_run: CommandRun) -> None:
+    assert len(first_run.screen.splitlines()) < 40
+    assert "WARNING" not in first_run.screen
+    assert "tensorflow" in (first_run.root / "run.log").read_text(errors="replace").lower()
+
+
+def test_the_model_is_good_enough_to_be_taken_seriously(first_run: CommandRun) -> None:
+    metrics = {metric.name: metric for metric in release_of(first_run).release.metrics}
+    assert metrics["auc"].value >= 0.90
+    assert metrics["binary_accuracy"].value >= 0.85
+    assert metrics["example_count"].value == 16281
+    assert metrics["auc"].lower_bound == 0.88
+
+
+def test_the_report_counts_the_examples_of_each_split(first_run: CommandRun) -> None:
+    assert release_of(first_run).release.examples == {"train": 32561, "eval": 16281}
+
+
+def test_the_served_model_answers_a_serialized_example(first_run: CommandRun) -> None:
+    (version,) = first_run.served
+    served = tf.saved_model.load(str(first_run.root / "serving" / version))
+    rich = {
+        "age": 45,
+        "workclass": "Private",
+        "fnlwgt": 1,
+        "education": "Masters",
+        "education_num": 14,
+        "marital_status": "Married-civ-spouse",
+        "occupation": "Exec-managerial",
+        "relationship": "Husband",
+        "race": "White",
+        "sex": "Male",
+        "capital_gain": 15024,
+        "capital_loss": 0,
+        "hours_per_week": 50,
+        "native_country": "United-States",
+    }
+    assert {*rich, LABEL} == set(COLUMNS)
+    poor = {**rich, "age": 19, "education_num": 5, "capital_gain": 0, "marital_status": "Never-married"}
+    poor |= {"relationship": "Own-child", "occupation": "Other-service"}
+    batch = tf.constant([example(**rich), example(**poor)])
+    (scores,) = served.signatures["serving_default"](batch).values()
+    assert scores.shape == (2, 1)
+    assert 0 <= float(scores[1, 0]) < 0.1 < 0.9 < float(scores[0, 0]) <= 1
+
+
+def test_the_overview_shows_every_node_and_needs_no_network(first_run: CommandRun) -> None:
+    page = (first_run.root / "index.html").read_text()
+    for name in NODES:
+        assert name in page
+    assert not re.search(r"<script|(src|href)=[\"']https?://", page)
+    for link in re.findall(r'href="([^"#]+)"', page):
+        assert (first_run.root / link).exists(), link
+
+
+def test_a_second_run_is_served_from_the_cache(first_run: CommandRun, second_run: CommandRun) -> None:
+    assert second_run.status == 0, second_run.screen
+    assert second_run.states == {name: "done" if name == "Resolver" else "cached" for name in NODES}
+    assert second_run.served == first_run.served
+    assert "released (pass)" in second_run.screen
+
+
+def test_the_beam_runner_gets_to_the_same_end(
+    first_run: CommandRun, run_census: Callable[..., CommandRun]
+) -> None:
+    run = run_census("--runner", "beam", "--beam-arg=--direct_num_workers=1")
+    assert run.status == 0, run.screen
+    assert run.states == first_run.states
+    assert len(run.served) == 1
+    ours, theirs = (
+        {metric.name: metric.value for metric in release_of(item).release.metrics}
+        for item in (run, first_run)
+    )
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != CLEAN])
+def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(
+    name: str, second_run: CommandRun, run_census: Callable[..., CommandRun]
+) -> None:
+    run = run_census("--scenario", name, root=second_run.root)
+    assert run.status == 3, run.screen
+    assert "not released (fail)" in run.screen
+    assert run.served == second_run.served, "a blocked model was pushed"
+    blocking = [item.name for item in release_of(run).release.weighed if item.weight == "blocks"]
+    assert blocking == [SCENARIOS[name].blocked_by]
+
+
+def test_data_without_the_label_is_refused_in_one_line(
+    tmp_path: Path, run_census: Callable[..., CommandRun]
+) -> None:
+    data = prepare(tmp_path / "data")
+    path = data / "eval" / "adult.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    run = run_census("--data", str(data))
+    assert run.status == 1
+    assert f"{path}: no column 'over_50k', the label" in run.screen
+    assert "Traceback" not in run.screen
+    assert run.served == []
+
+
+def test_every_report_under_the_root_is_of_the_shape(first_run: CommandRun) -> None:
+    reports = list(first_run.root.glob("artifacts/**/report.json"))
+    assert reports
+    for path in reports:
+        assert Report.load(path).component
+        assert json.loads(path.read_text())["schema_version"] == "1.0"

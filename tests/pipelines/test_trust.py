@@ -1,0 +1,203 @@
+"""Composing the standard pipeline: what it is made of, and what it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from example_gates import OpinionGate, SilentGate
+from google.protobuf import json_format
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import transform_pb2
+
+from tfx_trust import schemas
+from tfx_trust.components import InputError, UsageError
+from tfx_trust.components.release.config import ReleasePolicy
+from tfx_trust.pipelines import Gate, create_pipeline, eval_config
+from tfx_trust.pipelines.census.data import COLUMNS, LABEL
+
+STANDARD = [
+    "CsvExampleGen",
+    "Evaluator",
+    "ExampleValidator",
+    "ImportSchemaGen",
+    "Pusher",
+    "Resolver",
+    "StatisticsGen",
+    "Trainer",
+    "Transform",
+]
+
+
+def opinion(severity: str = "info", name: str = "opinion") -> Gate:
+    return Gate(
+        name,
+        lambda nodes: OpinionGate(model=nodes.trainer.outputs["model"], severity=severity).with_id(name),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split in ("train", "eval"):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        (tmp_path / "data" / split / "a.csv").write_text(",".join(COLUMNS) + "\n" + ",".join("1" * 15) + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def compose(tmp_path: Path, folder: Path) -> Callable[..., Pipeline]:
+    def make(**changes: Any) -> Pipeline:
+        settings: dict[str, Any] = {
+            "name": "test",
+            "root": str(tmp_path),
+            "data": str(folder),
+            "schema": schemas.path("census.pbtxt"),
+            "preprocessing_fn": "tfx_trust.pipelines.census.features.preprocessing_fn",
+            "run_fn": "tfx_trust.pipelines.census.model.run_fn",
+            "evaluation": eval_config(LABEL, at_least={"AUC": 0.5}),
+        }
+        return create_pipeline(**{**settings, **changes})
+
+    return make
+
+
+def node(pipeline: Pipeline, name: str) -> Any:
+    return next(item for item in pipeline.components if item.id == name)
+
+
+def policy_of(pipeline: Pipeline) -> ReleasePolicy:
+    return ReleasePolicy.of(node(pipeline, "ReleaseGate").exec_properties["policy"])
+
+
+def test_it_is_the_standard_pipeline_with_one_release_gate(compose: Callable[..., Pipeline]) -> None:
+    assert sorted(item.id for item in compose().components) == sorted([*STANDARD, "ReleaseGate"])
+
+
+def test_pusher_and_resolver_go_by_the_release_gate_alone(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(gates=[opinion()])
+    blessing = node(pipeline, "Pusher").inputs["model_blessing"]
+    assert blessing.producer_component_id == "ReleaseGate"
+    judge = node(pipeline, "Resolver").raw_inputs["model_blessing"]
+    assert judge.producer_component_id == "ReleaseGate"
+
+
+def test_gates_of_ones_own_are_weighed_and_required(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(gates=[opinion(), opinion(name="second")])
+    assert {"report_opinion", "report_second"} <= set(node(pipeline, "ReleaseGate").inputs)
+    assert policy_of(pipeline).required == ["opinion", "second"]
+
+
+def test_a_gate_left_out_is_waived_and_not_required(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(gates=[opinion(), opinion(name="second")], without=["second"])
+    assert policy_of(pipeline).required == ["opinion"]
+    assert policy_of(pipeline).waived == ["second"]
+    assert "second" not in {item.id for item in pipeline.components}
+
+
+def test_what_the_user_requires_stands_even_if_no_such_gate_is_there(
+    compose: Callable[..., Pipeline],
+) -> None:
+    assert policy_of(compose(policy={"required": ["privacy"]})).required == ["privacy"]
+
+
+def test_without_the_release_gate_it_is_plain_tfx(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(gates=[opinion()], without=["release"])
+    assert sorted(item.id for item in pipeline.components) == STANDARD
+    assert node(pipeline, "Pusher").inputs["model_blessing"].producer_component_id == "Evaluator"
+
+
+def test_transform_analyses_the_train_split_alone(compose: Callable[..., Pipeline]) -> None:
+    written = node(compose(), "Transform").exec_properties["splits_config"]
+    config = json_format.Parse(written, transform_pb2.SplitsConfig())
+    assert list(config.analyze) == ["train"]
+
+
+def test_edited_code_changes_the_nodes_parameters(compose: Callable[..., Pipeline]) -> None:
+    parameters = node(compose(), "Trainer").exec_properties["custom_config"]
+    assert "source_digest" in parameters
+
+
+def test_a_module_file_is_taken_as_well(compose: Callable[..., Pipeline], tmp_path: Path) -> None:
+    module = tmp_path / "module" / "user_model.py"
+    with pytest.raises(InputError, match=r"user_model\.py: no such file; run_fn is to be found there"):
+        compose(run_fn=str(module))
+    module.parent.mkdir()
+    module.write_text("def run_fn(fn_args): ...\n")
+    assert node(compose(run_fn=str(module)), "Trainer").exec_properties["module_file"]
+
+
+def empty(path: Path) -> None:
+    path.write_text("")
+
+
+def header_only(path: Path) -> None:
+    path.write_text(",".join(COLUMNS) + "\n")
+
+
+def unlabelled(path: Path) -> None:
+    path.write_text("age,sex\n39,Male\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (empty, r"eval/a\.csv: the file is empty"),
+        (header_only, r"eval/a\.csv: a header but no example"),
+        (unlabelled, r"eval/a\.csv: no column 'over_50k', the label; its header has age, sex"),
+        (Path.unlink, r"data: no eval/\*\.csv"),
+    ],
+)
+def test_data_that_cannot_be_used_is_named(
+    compose: Callable[..., Pipeline], folder: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    damage(folder / "eval" / "a.csv")
+    with pytest.raises(InputError, match=said):
+        compose()
+
+
+def test_a_missing_data_folder_is_named(compose: Callable[..., Pipeline], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere: no such folder; it should hold train/\*\.csv"):
+        compose(data=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no such schema file"),
+        ("feature {", "not a text-format Schema proto"),
+        ('feature { name: "age" }', "no feature 'over_50k', the label; it has age"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_named(
+    compose: Callable[..., Pipeline], tmp_path: Path, text: str | None, said: str
+) -> None:
+    path = tmp_path / "schema.pbtxt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=rf"schema\.pbtxt: {said}"):
+        compose(schema=str(path))
+
+
+def test_an_unknown_gate_is_named_with_the_known_ones(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(
+        UsageError, match="unknown gate 'opinon': known are opinion, release; did you mean 'opinion'"
+    ):
+        compose(gates=[opinion()], without=["opinon"])
+
+
+def test_two_gates_of_one_name_are_refused(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(UsageError, match="gate names must differ"):
+        compose(gates=[opinion(), opinion()])
+    with pytest.raises(UsageError, match="not be 'release'"):
+        compose(gates=[opinion(name="release")])
+
+
+def test_a_gate_without_a_report_is_refused(compose: Callable[..., Pipeline]) -> None:
+    silent = Gate("silent", lambda nodes: SilentGate(model=nodes.trainer.outputs["model"]))
+    with pytest.raises(UsageError, match="gate 'silent': .* has 0 outputs of type TrustReport"):
+        compose(gates=[silent])
+
+
+def test_a_gate_name_that_is_no_identifier_is_refused(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(UsageError, match="report name 'my gate' is not allowed"):
+        compose(gates=[opinion(name="my gate")])
