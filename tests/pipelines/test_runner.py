@@ -50,7 +50,7 @@ def run(data: Path, root: Path) -> Callable[..., Run]:
             "root": str(root),
             "data": str(data),
             "schema": schemas.path("census.pbtxt"),
-            "preprocessing_fn": "tfx_trust.pipelines.census.features.preprocessing_fn",
+            "preprocessing_fn": "example_features.preprocessing_fn",
             "run_fn": "tfx_trust.pipelines.census.model.run_fn",
             "evaluation": eval_config(LABEL, at_least={"AUC": 0.6}, may_drop={"AUC": 0.2}),
             "gates": [opinion("info")],
@@ -120,7 +120,7 @@ def test_each_nodes_outcome_is_told(three: list[Run]) -> None:
 
 
 def test_no_vocabulary_has_a_category_of_the_eval_split_alone(three: list[Run], root: Path) -> None:
-    (path,) = root.glob("artifacts/Transform/transform_graph/*/transform_fn/assets/native_country")
+    (path,) = root.glob("artifacts/Transform/transform_graph/*/transform_fn/assets/countries")
     countries = path.read_text().split()
     assert "United-States" in countries
     assert "Cuba" not in countries

@@ -117,6 +117,15 @@ def test_edited_code_changes_the_nodes_parameters(compose: Callable[..., Pipelin
     assert "source_digest" in parameters
 
 
+def test_an_edited_schema_is_imported_anew(compose: Callable[..., Pipeline], tmp_path: Path) -> None:
+    edited = tmp_path / "schema.pbtxt"
+    edited.write_text(Path(schemas.path("census.pbtxt")).read_text())
+    first = node(compose(schema=str(edited)), "ImportSchemaGen").exec_properties["schema_file"]
+    assert Path(first).read_text() == edited.read_text()
+    edited.write_text(edited.read_text() + "\n# a wider domain\n")
+    assert node(compose(schema=str(edited)), "ImportSchemaGen").exec_properties["schema_file"] != first
+
+
 def test_a_module_file_is_taken_as_well(compose: Callable[..., Pipeline], tmp_path: Path) -> None:
     module = tmp_path / "module" / "user_model.py"
     with pytest.raises(InputError, match=r"user_model\.py: no such file; run_fn is to be found there"):

@@ -1,0 +1,124 @@
+"""The notebooks: as committed they hold no results, and they run to their end with the results they tell of."""
+
+import html
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+PIPELINE = next(path for path in NOTEBOOKS if path.stem == "pipeline")
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+class ThisInterpreter(KernelSpecManager):
+    """Knows one kernel, the interpreter of the tests, so that none has to be installed by name."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name=kernel_name,
+            language="python",
+        )
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], NotebookNode]:
+    """A notebook with its results; each is run once. A cell that raises fails the test with its traceback."""
+    done: dict[Path, NotebookNode] = {}
+
+    def execute(path: Path) -> NotebookNode:
+        if path not in done:
+            notebook = nbformat.read(path, nbformat.NO_CONVERT)
+            folder = tmp_path_factory.mktemp(path.stem)
+            manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter())
+            client = NotebookClient(notebook, km=manager, timeout=900)
+            done[path] = client.execute(cwd=str(folder), env={**os.environ, "TMPDIR": str(folder)})
+        return done[path]
+
+    return execute
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def result(notebook: NotebookNode, cell_id: str, form: str) -> str:
+    """What the last expression of a cell was shown as."""
+    (cell,) = (cell for cell in notebook.cells if cell.id == cell_id)
+    (output,) = (output for output in cell.outputs if output.output_type == "execute_result")
+    return output.data[form]
+
+
+def headline(shown: str) -> str:
+    """The headline of a report shown inline: a page within a frame, hence escaped."""
+    (heading,) = re.findall(r"<h1>(.*?)</h1>", html.unescape(shown), flags=re.DOTALL)
+    return re.sub(r"<svg.*?</svg>|<[^>]*>", "", heading, flags=re.DOTALL).strip()
+
+
+@every_notebook
+def test_a_committed_notebook_is_valid_nbformat_for_any_python_kernel(path: Path) -> None:
+    notebook = nbformat.read(path, nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@every_notebook
+def test_a_committed_notebook_holds_no_results(path: Path) -> None:
+    for cell in code_cells(nbformat.read(path, nbformat.NO_CONVERT)):
+        assert not cell.outputs, cell.id
+        assert cell.execution_count is None, cell.id
+
+
+@every_notebook
+def test_a_committed_notebook_names_no_path_of_a_machine(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"/(?:home|root|tmp|usr|var|opt|mnt|srv|work|Users)/\S*|[A-Z]:\\\\\S*", text)
+
+
+@pytest.mark.slow
+@every_notebook
+def test_a_notebook_runs_to_its_end(path: Path, executed: Callable[[Path], NotebookNode]) -> None:
+    cells = code_cells(executed(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+
+
+@pytest.mark.slow
+@every_notebook
+def test_a_notebook_shows_results_and_no_log(path: Path, executed: Callable[[Path], NotebookNode]) -> None:
+    outputs = [output for cell in code_cells(executed(path)) for output in cell.outputs]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+
+
+@pytest.mark.slow
+def test_the_pipeline_notebook_shows_each_report_inline(executed: Callable[[Path], NotebookNode]) -> None:
+    notebook = executed(PIPELINE)
+    assert headline(result(notebook, "gate", "text/html")) == "Pass"
+    assert headline(result(notebook, "release-gate", "text/html")) == "Released"
+
+
+@pytest.mark.slow
+def test_the_pipeline_notebook_shows_who_vetoes(executed: Callable[[Path], NotebookNode]) -> None:
+    refused = result(executed(PIPELINE), "veto", "text/html")
+    assert headline(refused) == "Not released"
+    assert "Blocked by latency." in refused
+
+
+@pytest.mark.slow
+def test_the_pipeline_notebook_ends_with_an_answer_of_the_released_model(
+    executed: Callable[[Path], NotebookNode],
+) -> None:
+    notebook = executed(PIPELINE)
+    probability = float(result(notebook, notebook.cells[-1].id, "text/plain"))
+    assert 0 < probability < 1
