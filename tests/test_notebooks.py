@@ -1,10 +1,9 @@
-"""The notebooks: as committed they hold no results, and they run to their end with the results they tell of."""
+"""The notebooks: as committed they hold no results, and run they show the results that they tell of."""
 
 import html
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -15,9 +14,11 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-PIPELINE = next(path for path in NOTEBOOKS if path.stem == "pipeline")
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+the_pipeline_notebook = pytest.mark.parametrize(
+    "executed", [path for path in NOTEBOOKS if path.stem == "pipeline"], ids=["pipeline"], indirect=True
+)
 
 
 class ThisInterpreter(KernelSpecManager):
@@ -31,21 +32,14 @@ class ThisInterpreter(KernelSpecManager):
         )
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], NotebookNode]:
-    """A notebook with its results; each is run once. A cell that raises fails the test with its traceback."""
-    done: dict[Path, NotebookNode] = {}
-
-    def execute(path: Path) -> NotebookNode:
-        if path not in done:
-            notebook = nbformat.read(path, nbformat.NO_CONVERT)
-            folder = tmp_path_factory.mktemp(path.stem)
-            manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter())
-            client = NotebookClient(notebook, km=manager, timeout=900)
-            done[path] = client.execute(cwd=str(folder), env={**os.environ, "TMPDIR": str(folder)})
-        return done[path]
-
-    return execute
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NotebookNode:
+    """A notebook with its results. If a cell raises, its traceback is the error of each test that asks."""
+    notebook = nbformat.read(request.param, nbformat.NO_CONVERT)
+    folder = tmp_path_factory.mktemp(request.param.stem)
+    manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter())
+    client = NotebookClient(notebook, km=manager, timeout=900)
+    return client.execute(cwd=str(folder), env={**os.environ, "TMPDIR": str(folder)})
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
@@ -87,38 +81,35 @@ def test_a_committed_notebook_names_no_path_of_a_machine(path: Path) -> None:
 
 
 @pytest.mark.slow
-@every_notebook
-def test_a_notebook_runs_to_its_end(path: Path, executed: Callable[[Path], NotebookNode]) -> None:
-    cells = code_cells(executed(path))
+def test_a_notebook_runs_to_its_end(executed: NotebookNode) -> None:
+    cells = code_cells(executed)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
 
 
 @pytest.mark.slow
-@every_notebook
-def test_a_notebook_shows_results_and_no_log(path: Path, executed: Callable[[Path], NotebookNode]) -> None:
-    outputs = [output for cell in code_cells(executed(path)) for output in cell.outputs]
+def test_a_notebook_shows_results_and_no_log(executed: NotebookNode) -> None:
+    outputs = [output for cell in code_cells(executed) for output in cell.outputs]
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
 
 
 @pytest.mark.slow
-def test_the_pipeline_notebook_shows_each_report_inline(executed: Callable[[Path], NotebookNode]) -> None:
-    notebook = executed(PIPELINE)
-    assert headline(result(notebook, "gate", "text/html")) == "Pass"
-    assert headline(result(notebook, "release-gate", "text/html")) == "Released"
+@the_pipeline_notebook
+def test_the_reports_of_the_gates_are_shown_inline(executed: NotebookNode) -> None:
+    assert headline(result(executed, "gate", "text/html")) == "Pass"
+    assert headline(result(executed, "release-gate", "text/html")) == "Released"
 
 
 @pytest.mark.slow
-def test_the_pipeline_notebook_shows_who_vetoes(executed: Callable[[Path], NotebookNode]) -> None:
-    refused = result(executed(PIPELINE), "veto", "text/html")
+@the_pipeline_notebook
+def test_a_refusal_is_shown_with_who_objects(executed: NotebookNode) -> None:
+    refused = result(executed, "veto", "text/html")
     assert headline(refused) == "Not released"
     assert "Blocked by latency." in refused
 
 
 @pytest.mark.slow
-def test_the_pipeline_notebook_ends_with_an_answer_of_the_released_model(
-    executed: Callable[[Path], NotebookNode],
-) -> None:
-    notebook = executed(PIPELINE)
-    probability = float(result(notebook, notebook.cells[-1].id, "text/plain"))
+@the_pipeline_notebook
+def test_the_released_model_answers_with_a_probability(executed: NotebookNode) -> None:
+    probability = float(result(executed, executed.cells[-1].id, "text/plain"))
     assert 0 < probability < 1
