@@ -146,5 +146,13 @@ def _show_outcome(console: Console, run: Run, root: Path, seconds: float) -> Non
         word = "released" if release.release.blessed else "not released"
         style = "bold green" if release.release.blessed else "bold red"
         console.print(f"\n{word} ({release.verdict}), {seconds:.0f} s", style=style)
-    console.print(f"model     {run.pushed or 'not pushed'}", markup=False)
+    console.print(f"model     {_pushed(run, root)}", markup=False)
     console.print(f"overview  {root / OVERVIEW_FILE}", markup=False)
+
+
+def _pushed(run: Run, root: Path) -> str:
+    if run.pushed is None:
+        return "not pushed"
+    place = root / run.pushed
+    # Pusher may have been served from the cache.
+    return str(place) if place.exists() else f"{place} is no longer there; --no-cache pushes it again"

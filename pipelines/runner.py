@@ -203,7 +203,7 @@ class _Watch:
             started=self.started,
             nodes=nodes,
             release=release,
-            pushed=self._pushed(),
+            pushed=self._pushed(base),
             details=details,
         )
 
@@ -226,11 +226,13 @@ class _Watch:
                 release = report if isinstance(report, ReleaseReport) else release
         return verdicts, pages, release
 
-    def _pushed(self) -> str | None:
+    def _pushed(self, base: Path | None) -> str | None:
         for outputs in self.outputs.values():
             for output in outputs:
                 if output.type_name == "PushedModel" and output.get_int_custom_property("pushed"):
-                    return output.get_string_custom_property("pushed_destination")
+                    place = output.get_string_custom_property("pushed_destination")
+                    inside = base is not None and Path(base).resolve() in Path(place).parents
+                    return os.path.relpath(place, base) if inside else place
         return None
 
 

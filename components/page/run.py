@@ -56,7 +56,8 @@ class Run:
     release
         The report of the release gate, if it got that far.
     pushed
-        Where Pusher put the model; none if it pushed none in this run.
+        Where Pusher put the model, relative to the overview if it lies below it; none if it pushed
+        none in this run.
     details
         Further facts to show, by label, e.g. the runner and the scenario.
     """

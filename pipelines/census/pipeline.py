@@ -68,8 +68,9 @@ def census_pipeline(
 
 
 def _prepared(root: str, scenario: str) -> str:
-    """The bundled data as CSV. Changed data get a folder of their own: TFX tells folders apart by
-    their path, file sizes and times.
+    """The bundled data as CSV; changed data in a folder of their own.
+
+    TFX tells folders apart by their path, file sizes and times.
     """
     change = scenario_named(scenario).change_data
     folder = prepare(os.path.join(root, "data", scenario if change else CLEAN))
