@@ -59,7 +59,14 @@ class NodeLines:
     def started(self, node: str) -> None:
         """Says that the node runs."""
         if self._console.is_terminal:
-            self._live = Live(_Clock(node, self._width), console=self._console, transient=True)
+            # It must not catch the process's own output: that belongs to the log.
+            self._live = Live(
+                _Clock(node, self._width),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._live.start()
         else:
             self._console.print(f"  {node:<{self._width}}  running")

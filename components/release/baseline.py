@@ -29,7 +29,8 @@ class LatestReleasedModelStrategy(resolver.ResolverStrategy):
         self, store: object, input_dict: dict[str, list[artifact.Artifact]]
     ) -> dict[str, list[artifact.Artifact]]:
         """The inputs again, with ``model`` and ``model_blessing`` cut to the one resolved, or none."""
-        candidates = {model.id for model in input_dict.get(CANDIDATE, [])}
+        # In a notebook's InteractiveContext the channel yields every model that the Trainer has made.
+        candidate = max((model.id for model in input_dict.get(CANDIDATE, [])), default=None)
         # A model may be judged again, under another policy: its last judgement counts.
         judgements = {
             blessing.get_int_custom_property(CURRENT_MODEL_ID): blessing
@@ -38,7 +39,7 @@ class LatestReleasedModelStrategy(resolver.ResolverStrategy):
         released = [
             model
             for model in input_dict[MODEL]
-            if model.id in judgements and blessing_of(judgements[model.id]) and model.id not in candidates
+            if model.id in judgements and blessing_of(judgements[model.id]) and model.id != candidate
         ]
         latest = max(released, key=lambda model: model.id, default=None)
         return {

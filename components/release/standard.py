@@ -22,6 +22,8 @@ from tfx_trust.components.report import format_number
 # Name of the baseline's ModelSpec, which create_pipeline sets and TFMA writes beside each metric.
 BASELINE = "baseline"
 EVAL_CONFIG_FILE = "eval_config.json"
+# tensorflow_model_analysis.MetricDirection, which is not worth its import.
+LOWER_IS_BETTER = 1
 STATISTICS_FILE = "FeatureStats.pb"
 ANOMALIES_FILE = "SchemaDiff.pb"
 
@@ -122,25 +124,31 @@ def _failures(evaluation: artifact.Artifact) -> list[str]:
     for validation in result.metric_validations_per_slice:
         where = _slice_name(validation.slice_key)
         for failure in validation.failures:
-            sentences.append(f"{failure.metric_key.name}{where} is {_missed(failure)}")
+            sentences.append(f"{failure.metric_key.name}{where} {_missed(failure)}")
     for missing in result.missing_slices:
         sentences.append(f"the slice {missing} is missing from the evaluation")
     return sentences
 
 
 def _missed(failure: Any) -> str:
+    """What a threshold wanted, and what was found."""
     found = format_number(failure.metric_value.double_value.value)
-    bounds = failure.metric_threshold
-    wanted = []
-    if bounds.HasField("value_threshold"):
-        limits = bounds.value_threshold
-        if limits.HasField("lower_bound"):
-            wanted.append(f"at least {format_number(limits.lower_bound.value)}")
-        if limits.HasField("upper_bound"):
-            wanted.append(f"at most {format_number(limits.upper_bound.value)}")
-    if bounds.HasField("change_threshold"):
-        wanted.append(f"a change of at least {format_number(bounds.change_threshold.absolute.value)}")
-    return f"{found}, wanted {' and '.join(wanted)}" if wanted else f"{found} ({failure.message})"
+    if failure.metric_threshold.HasField("change_threshold"):
+        bound = failure.metric_threshold.change_threshold
+        side = "at most" if bound.direction == LOWER_IS_BETTER else "at least"
+        wanted = [
+            f"{side} {format_number(getattr(bound, unit).value)}{of}"
+            for unit, of in (("absolute", ""), ("relative", " of its value"))
+            if bound.HasField(unit)
+        ]
+        return f"changed by {found} against the baseline, wanted {' and '.join(wanted)}"
+    limits = failure.metric_threshold.value_threshold
+    wanted = [
+        f"{side} {format_number(getattr(limits, field).value)}"
+        for field, side in (("lower_bound", "at least"), ("upper_bound", "at most"))
+        if limits.HasField(field)
+    ]
+    return f"is {found}, wanted {' and '.join(wanted)}" if wanted else f"is {found} ({failure.message})"
 
 
 def _slice_name(slice_key: Any) -> str:

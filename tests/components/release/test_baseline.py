@@ -18,13 +18,15 @@ def judgement(identifier: int, model_id: int, blessed: int | None) -> artifact.A
     return made
 
 
-def resolved(models: list[int], judgements: list[artifact.Artifact], candidate: int) -> list[int]:
+def resolved(
+    models: list[int], judgements: list[artifact.Artifact], candidate: int, *earlier: int
+) -> list[int]:
     result = LatestReleasedModelStrategy().resolve_artifacts(
         None,
         {
             "model": [model(item) for item in models],
             "model_blessing": judgements,
-            "candidate": [model(candidate)],
+            "candidate": [model(item) for item in (candidate, *earlier)],
         },
     )
     assert [item.get_int_custom_property("current_model_id") for item in result["model_blessing"]] == [
@@ -34,23 +36,27 @@ def resolved(models: list[int], judgements: list[artifact.Artifact], candidate: 
 
 
 def test_it_is_the_latest_blessed_model() -> None:
-    assert resolved([1, 2, 3], [judgement(10, 1, 1), judgement(11, 2, 1)], candidate=3) == [2]
+    assert resolved([1, 2, 3], [judgement(10, 1, 1), judgement(11, 2, 1)], 3) == [2]
 
 
 def test_it_is_never_the_candidate_itself() -> None:
-    assert resolved([1, 2], [judgement(10, 1, 1), judgement(11, 2, 1)], candidate=2) == [1]
-    assert resolved([1], [judgement(10, 1, 1)], candidate=1) == []
+    assert resolved([1, 2], [judgement(10, 1, 1), judgement(11, 2, 1)], 2) == [1]
+    assert resolved([1], [judgement(10, 1, 1)], 1) == []
+
+
+def test_of_several_candidates_the_newest_is_meant() -> None:
+    assert resolved([1, 2, 3], [judgement(10, 1, 1), judgement(11, 2, 1)], 3, 2, 1) == [2]
 
 
 def test_a_refused_or_unjudged_model_is_passed_over() -> None:
     judgements = [judgement(10, 1, 1), judgement(11, 2, 0), judgement(12, 3, None)]
-    assert resolved([1, 2, 3, 4], judgements, candidate=4) == [1]
+    assert resolved([1, 2, 3, 4], judgements, 4) == [1]
 
 
 def test_the_last_judgement_of_a_model_counts() -> None:
     judgements = [judgement(12, 2, 0), judgement(11, 2, 1), judgement(10, 1, 1)]
-    assert resolved([1, 2, 3], judgements, candidate=3) == [1]
+    assert resolved([1, 2, 3], judgements, 3) == [1]
 
 
 def test_there_is_none_at_first() -> None:
-    assert resolved([1], [], candidate=1) == []
+    assert resolved([1], [], 1) == []
