@@ -113,12 +113,11 @@ def _refused(report: ReleaseReport) -> str:
 
 
 def _granted(report: ReleaseReport) -> str:
-    count = len(report.release.weighed)
     warned = [item.name for item in report.release.weighed if item.weight == "warns"]
     if warned:
         said = f"Nothing blocks it, but {listed(warned)} {'warns' if len(warned) == 1 else 'warn'}"
     else:
-        said = f"All {count} inputs that were weighed allow it" if count > 1 else "Nothing blocks it"
+        said = "Nothing that was weighed speaks against it"
     waived = [finding.subject for finding in report.findings if finding.check == "waived"]
     if waived:
         said += f"; {listed(waived)} {'was' if len(waived) == 1 else 'were'} left out on purpose"

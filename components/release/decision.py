@@ -116,7 +116,7 @@ def weigh_anomalies(anomalies: Mapping[str, Sequence[str]], uri: str, policy: Re
         component="ExampleValidator",
         verdict=Verdict.FAIL if found else Verdict.PASS,
         weight="allows" if not found else "blocks" if blocks else "warns",
-        required=False,
+        required=blocks,
         reason=_several(found) if found else "the examples fit their schema",
         uri=uri,
     )

@@ -155,6 +155,23 @@ def test_data_without_the_label_is_refused_in_one_line(tmp_path: Path) -> None:
     assert run.served == []
 
 
+def test_a_node_that_fails_shows_its_own_error_and_the_log(tmp_path: Path) -> None:
+    data = prepare(tmp_path / "data")
+    for split in ("train", "eval"):
+        path = data / split / "adult.csv"
+        header, *lines = path.read_text().splitlines()[:300]
+        path.write_text("\n".join([header, "forty" + lines[0][lines[0].index(",") :], *lines]) + "\n")
+    run = run_census(tmp_path / "root", "--data", str(data))
+    assert run.status == 1
+    assert run.states["Transform"] == "failed"
+    assert re.search(r"Transform failed: .*expected int64_list.*\"age\"", run.screen), run.screen
+    assert str(run.root / "run.log") in run.screen
+    assert "Traceback" not in run.screen
+    assert "Traceback" in (run.root / "run.log").read_text(errors="replace")
+    assert "Transform failed" in (run.root / "index.html").read_text()
+    assert run.served == []
+
+
 def test_every_report_under_the_root_is_of_the_shape(first_run: CommandRun) -> None:
     reports = list(first_run.root.glob("artifacts/**/report.json"))
     assert reports
