@@ -10,9 +10,11 @@ USER trust
 WORKDIR /opt/tfx-trust
 
 # The environment depends on these files alone, so that an edit of the source does not install it again.
-COPY --chown=trust Makefile README.md pyproject.toml setup.py uv.lock ./
+COPY --chown=trust LICENSE Makefile README.md pyproject.toml setup.py uv.lock ./
 COPY --chown=trust tools/setup.sh tools/
+# Without an __init__.py they would be installed as namespaces, for good.
 RUN mkdir components pipelines cli schemas \
+    && touch components/__init__.py pipelines/__init__.py cli/__init__.py schemas/__init__.py \
     && make setup \
     && rm -rf .uv "$HOME/.cache"
 

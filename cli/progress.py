@@ -38,7 +38,7 @@ def quiet(log: Path) -> Iterator[Console]:
         os.dup2(target, 1)
         os.dup2(target, 2)
         with os.fdopen(os.dup(screen), "w", encoding="utf-8") as file:
-            yield Console(file=file, highlight=False, soft_wrap=True)
+            yield Console(file=file, highlight=False, markup=False, soft_wrap=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

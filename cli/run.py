@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tfx_trust.cli.status import ERROR, status_of
+from tfx_trust.cli.status import ERROR, OK, UNDECIDED, status_of
 from tfx_trust.components.errors import UsageError
 from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
 
@@ -64,16 +64,11 @@ def command(
     from tfx_trust.cli.progress import NodeLines, quiet
 
     scenario_named(scenario)
-    with contextlib.suppress(FileExistsError):
-        root.mkdir(parents=True)
-    if not os.access(root, os.W_OK):
-        raise UsageError(f"{root}: cannot be written to; choose another --root")
-    root = root.resolve()
+    root = _usable(root).resolve()
     with quiet(root / LOG_FILE) as console:
         try:
             console.print(f"census pipeline, scenario {scenario}, {runner} runner; log in {root / LOG_FILE}")
             with console.status("loading TFX and TensorFlow"):
-                _calm_libraries()
                 from tfx_trust.components.errors import TrustError
                 from tfx_trust.pipelines.census.pipeline import census_pipeline
                 from tfx_trust.pipelines.runner import PipelineFailed, run_pipeline
@@ -97,6 +92,7 @@ def command(
                     details={"runner": runner, "scenario": scenario, "log": LOG_FILE},
                 )
             except PipelineFailed as failure:
+                traceback.print_exception(failure)
                 _show_failure(console, failure.run, root)
                 sys.exit(ERROR)
             _show_outcome(console, run, root, time.monotonic() - begin)
@@ -104,26 +100,33 @@ def command(
             raise
         except Exception as error:
             # The stack goes to the log: it is of use to a developer alone.
-            import traceback
-
             traceback.print_exc()
-            console.print(f"[bold red]error[/] {type(error).__name__}: {error}", markup=True)
+            console.print(f"\n{type(error).__name__}: {error}", style="bold red")
             console.print(f"  the full story is in {root / LOG_FILE}")
             sys.exit(ERROR)
-    sys.exit(status_of(run.release.verdict) if run.release else 0)
+    if run.release:
+        sys.exit(status_of(run.release.verdict))
+    sys.exit(OK if run.pushed else UNDECIDED)
 
 
-def _calm_libraries() -> None:
-    """Before TensorFlow is loaded: no search for graphics cards that are not there, Keras 3 as it is."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+def _usable(root: Path) -> Path:
+    """The root, made if need be; not a folder where the overview or the log would replace another's."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{root}: cannot be made ({error.strerror}); choose another --root") from None
+    if not os.access(root, os.W_OK):
+        raise UsageError(f"{root}: cannot be written to; choose another --root")
+    if (root / OVERVIEW_FILE).exists() and not (root / "metadata.db").exists():
+        raise UsageError(f"{root}: has an {OVERVIEW_FILE} but no run; choose another --root, or move it away")
+    return root
 
 
 def _show_failure(console: Console, run: Run, root: Path) -> None:
     for node in run.failed:
-        console.print(f"\n{node.name} failed: {node.error}", style="bold red", markup=False)
-    console.print(f"  the full story is in {root / LOG_FILE}", markup=False)
-    console.print(f"  nothing was pushed; overview: {root / OVERVIEW_FILE}", markup=False)
+        console.print(f"\n{node.name} failed: {node.error}", style="bold red")
+    console.print(f"  the full story is in {root / LOG_FILE}")
+    console.print(f"  nothing was pushed; overview: {root / OVERVIEW_FILE}")
 
 
 def _show_outcome(console: Console, run: Run, root: Path, seconds: float) -> None:
@@ -142,12 +145,12 @@ def _show_outcome(console: Console, run: Run, root: Path, seconds: float) -> Non
         console.print(table)
         for finding in release.findings:
             if finding.check == "waived":
-                console.print(f"  {finding.message}", markup=False)
+                console.print(f"  {finding.message}")
         word = "released" if release.release.blessed else "not released"
         style = "bold green" if release.release.blessed else "bold red"
         console.print(f"\n{word} ({release.verdict}), {seconds:.0f} s", style=style)
-    console.print(f"model     {_pushed(run, root)}", markup=False)
-    console.print(f"overview  {root / OVERVIEW_FILE}", markup=False)
+    console.print(f"model     {_pushed(run, root)}")
+    console.print(f"overview  {root / OVERVIEW_FILE}")
 
 
 def _pushed(run: Run, root: Path) -> str:

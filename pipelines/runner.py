@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import time
@@ -22,10 +23,10 @@ from tfx_trust.components.errors import InputError, TrustError, unknown
 from tfx_trust.components.page import render_overview
 from tfx_trust.components.page.run import NodeRun, Run, State
 from tfx_trust.components.release.report import ReleaseReport
+from tfx_trust.components.release.standard import read_anomalies
 from tfx_trust.components.report import PAGE_FILE, Report
 
 RUNNERS = ("local", "beam")
-OVERVIEW_FILE = "index.html"
 
 
 class PipelineFailed(TrustError):
@@ -89,7 +90,7 @@ def run_pipeline(
         raise unknown("runner", runner, RUNNERS)
     watch = _Watch(progress)
     crash: Exception | None = None
-    with watch.observing():
+    with watch.observing(), _beam_in_process():
         try:
             _runner(runner).run(pipeline)
         except Exception as error:
@@ -113,6 +114,22 @@ def _runner(name: str) -> Any:
     from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 
     return BeamDagRunner()
+
+
+@contextlib.contextmanager
+def _beam_in_process() -> Iterator[None]:
+    """Keeps BeamDagRunner's own graph, which takes no arguments, in this process.
+
+    Newer Beams would otherwise try to download an engine of their own for it, called Prism.
+    """
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    default = StandardOptions.DEFAULT_RUNNER
+    StandardOptions.DEFAULT_RUNNER = "FnApiRunner"
+    try:
+        yield
+    finally:
+        StandardOptions.DEFAULT_RUNNER = default
 
 
 class _NodeFailed(Exception):
@@ -184,6 +201,7 @@ class _Watch:
 
     def summary(self, pipeline: Pipeline, base: Path | None, details: Mapping[str, str]) -> Run:
         verdicts, pages, release = self._reports(base)
+        hint = self._anomalies() if self.errors else ""
         nodes = tuple(
             NodeRun(
                 name=node.id,
@@ -191,7 +209,7 @@ class _Watch:
                 state=self.states.get(node.id, "not_run"),
                 seconds=self.seconds.get(node.id),
                 upstream=tuple(sorted(upstream.id for upstream in node.upstream_nodes)),
-                error=self.errors.get(node.id, ""),
+                error=self.errors[node.id] + hint if node.id in self.errors else "",
                 verdict=verdicts.get(node.id),
                 page=pages.get(node.id),
             )
@@ -226,6 +244,17 @@ class _Watch:
                 release = report if isinstance(report, ReleaseReport) else release
         return verdicts, pages, release
 
+    def _anomalies(self) -> str:
+        """What ExampleValidator found: often the reason why a later node fails."""
+        found: list[str] = []
+        for output in itertools.chain.from_iterable(self.outputs.values()):
+            if output.type_name == "ExampleAnomalies":
+                by_split = read_anomalies(output)
+                found += [f"{split}: {text}" for split, texts in by_split.items() for text in texts]
+        shown = "; ".join(text.rstrip(". ") for text in found[:3])
+        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+        return f" (the examples do not fit their schema: {shown}{more})" if found else ""
+
     def _pushed(self, base: Path | None) -> str | None:
         for outputs in self.outputs.values():
             for output in outputs:
@@ -259,11 +288,15 @@ def _reason(execution: metadata_store_pb2.Execution) -> str:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """The message of the innermost cause, which Beam buries under frames of its own."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error).strip()
-    head = text.splitlines()[0] if text else ""
+    """Kind and message of an error, without the stacks that Beam puts into its messages."""
+    if isinstance(error, UnicodeDecodeError):
+        # Beam changes its first argument, and with it the message, beyond recognition.
+        return (
+            f"UnicodeDecodeError: {error.reason} {error.object[error.start : error.end]!r}; TFX reads UTF-8"
+        )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told_by_stack = any(line.startswith("Traceback (most recent call last)") for line in lines)
+    head = lines[-1 if told_by_stack else 0] if lines else ""
     # Beam appends where in its graph an exception came up.
     head = head.split(" [while running")[0]
     if isinstance(error, (TrustError, _NodeFailed)):

@@ -35,7 +35,7 @@ def dotted_path(function: UserFunction) -> str:
     'tfx_trust.pipelines.source.dotted_path'
     """
     if callable(function):
-        if function.__module__ == "__main__" or "<" in function.__qualname__:
+        if function.__module__ == "__main__" or not function.__qualname__.isidentifier():
             raise UsageError(
                 f"{function.__qualname__} is defined in {function.__module__}: put it at the top level "
                 "of an importable module, since workers of the pipeline import it by name"
@@ -59,9 +59,17 @@ def source_digest(dotted: str) -> str:
     """sha256 over the module of a dotted path and the modules of the same package that it imports.
 
     Imports are followed statically, within the top-level package (for ``tfx_trust`` and other
-    namespace packages: within the first two levels), so that library versions do not count.
+    namespace packages: within the first two levels; for a module outside any package: within its
+    folder), so that library versions do not count.
+
+    Raises
+    ------
+    UsageError
+        If there is no Python source to be read.
     """
     module = dotted.rpartition(".")[0]
+    if _file_of(module) is None:
+        raise UsageError(f"{dotted}: the source of {module} cannot be read; give a function of a .py module")
     digest = hashlib.sha256()
     for name, path in sorted(_closure(module).items()):
         digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
@@ -69,6 +77,8 @@ def source_digest(dotted: str) -> str:
 
 
 def _closure(module: str) -> dict[str, Path]:
+    own = _file_of(module)
+    folder = own.parent if own is not None and "." not in module and own.name != "__init__.py" else None
     boundary = _boundary(module)
     found: dict[str, Path] = {}
     waiting = [module]
@@ -78,7 +88,10 @@ def _closure(module: str) -> dict[str, Path]:
         if name in found or path is None:
             continue
         found[name] = path
-        waiting += [item for item in _imports(name, path) if (item + ".").startswith(boundary + ".")]
+        for item in _imports(name, path):
+            target = _file_of(item) if folder is not None else None
+            if (item + ".").startswith(boundary + ".") or (target is not None and target.parent == folder):
+                waiting.append(item)
     return found
 
 

@@ -30,6 +30,7 @@ from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.pipelines.source import SOURCE_DIGEST, UserFunction, dotted_path, source_digest
 
 RELEASE = "release"
+RESERVED = (RELEASE, "evaluation", "anomalies")
 SPLITS = ("train", "eval")
 
 
@@ -139,7 +140,7 @@ def create_pipeline(
         If a gate or function is unknown, or a gate writes no report.
     """
     chosen = _chosen_gates(gates, without)
-    label = evaluation.model_specs[0].label_key
+    label = _raw_label(evaluation)
     schema_file = _by_content(_checked_schema(schema, label), root)
     example_gen = _example_gen(data, label) if isinstance(data, str) else data
     statistics_gen = standard.StatisticsGen(examples=example_gen.outputs["examples"])
@@ -154,6 +155,8 @@ def create_pipeline(
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=list(SPLITS)),
         **_user_code("preprocessing_fn", preprocessing_fn, {}),
     )
+    # Not for data: what is wrong with the examples is to be known before anything stumbles over it.
+    transform.add_upstream_node(example_validator)
     trainer = standard.Trainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -225,14 +228,17 @@ def create_pipeline(
 
 
 # One worker in process: quickest on one machine's data. A later argument of the same name wins.
-DIRECT_RUNNER = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
+DIRECT_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 def _chosen_gates(gates: Sequence[Gate], without: Collection[str]) -> list[Gate]:
     names = [gate.name for gate in gates]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or RELEASE in names:
-        raise UsageError(f"gate names must differ, and not be {RELEASE!r}: {', '.join(twice) or RELEASE}")
+    if twice:
+        raise UsageError(f"gate names must differ: {', '.join(twice)}")
+    for name in RESERVED:
+        if name in names:
+            raise UsageError(f"a gate must not be named {name!r}: the release decision uses that name itself")
     for name in without:
         if name not in (*names, RELEASE):
             raise unknown("gate", name, (*names, RELEASE))
@@ -275,22 +281,39 @@ def _example_gen(folder: str, label: str) -> BaseComponent:
     return standard.CsvExampleGen(input_base=folder, input_config=example_gen_pb2.Input(splits=splits))
 
 
+def _raw_label(evaluation: config_pb2.EvalConfig) -> str:
+    """The label as the raw examples have it; empty where the Evaluator makes it by preprocessing."""
+    if not evaluation.model_specs:
+        raise UsageError("the EvalConfig has no model_specs; eval_config(label, ...) makes one that fits")
+    spec = evaluation.model_specs[0]
+    return "" if spec.preprocessing_function_names else spec.label_key
+
+
 def _check_split(folder: str, split: str, label: str) -> None:
     if not fileio.isdir(folder):
         raise InputError(f"{folder}: no such folder; it should hold train/*.csv and eval/*.csv")
     files = fileio.glob(os.path.join(folder, split, "*.csv"))
     if not files:
         raise InputError(f"{folder}: no {split}/*.csv; the {split} split is read from there")
+    examples = False
     for path in files:
-        with fileio.open(path, "r") as file:
-            header, first = file.readline(), file.readline()
+        with fileio.open(path, "rb") as file:
+            header, first = (_decoded(file.readline(), path) for _ in range(2))
+        examples = examples or bool(first.strip())
         if not header.strip():
             raise InputError(f"{path}: the file is empty; it should have a header and examples")
         columns = next(csv.reader([header]))
-        if label not in columns:
+        if label and label not in columns:
             raise InputError(f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}")
-        if not first.strip():
-            raise InputError(f"{path}: a header but no example")
+    if not examples:
+        raise InputError(f"{files[0]}: a header but no example, and so is all of the {split} split")
+
+
+def _decoded(line: bytes, path: str) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert it") from None
 
 
 def _checked_schema(path: str, label: str) -> str:
@@ -304,7 +327,7 @@ def _checked_schema(path: str, label: str) -> str:
     except text_format.ParseError as error:
         raise InputError(f"{path}: not a text-format Schema proto: {error}") from None
     names = [feature.name for feature in schema.feature]
-    if label not in names:
+    if label and label not in names:
         raise InputError(f"{path}: no feature {label!r}, the label; it has {', '.join(names)}")
     return text
 

@@ -11,7 +11,7 @@ MODEL, BLESSING, CANDIDATE = "model", "model_blessing", "candidate"
 
 
 class LatestReleasedModelStrategy(resolver.ResolverStrategy):
-    """Resolves the latest blessed model other than the candidate itself.
+    """Resolves the model that was blessed last, other than the candidate itself.
 
     TFX's ``LatestBlessedModelStrategy`` would take the candidate as its own baseline when a
     pipeline runs again unchanged: a comparison that says nothing, and an input that breaks the
@@ -41,7 +41,7 @@ class LatestReleasedModelStrategy(resolver.ResolverStrategy):
             for model in input_dict[MODEL]
             if model.id in judgements and blessing_of(judgements[model.id]) and model.id != candidate
         ]
-        latest = max(released, key=lambda model: model.id, default=None)
+        latest = max(released, key=lambda model: judgements[model.id].id, default=None)
         return {
             **input_dict,
             MODEL: [latest] if latest else [],

@@ -27,7 +27,8 @@ class ReleasePolicy(Settings):
     """Names of the reports that must be there; all that are connected if not given. A connected
     report that is not required can still warn and fail, but its absence or ``not_run`` does not block."""
     waived: list[str] = []
-    """Names of gates left out on purpose: their absence warns instead of blocking."""
+    """Names of gates left out on purpose: their absence warns instead of blocking. One that is
+    connected all the same is weighed like any other."""
     on_warn: Effect = "allow"
     """What a report's ``warn`` does."""
     on_inconclusive: Effect = "block"

@@ -103,7 +103,9 @@ def _weigh(input_dict: Artifacts, policy: ReleasePolicy) -> list[Weighed]:
     }
     names = [*connected, *(name for name in policy.required or () if name not in connected)]
     weighed += [
-        weigh_report(name, connected.get(name), policy) for name in names if name not in policy.waived
+        weigh_report(name, connected.get(name), policy)
+        for name in names
+        if name in connected or name not in policy.waived
     ]
     order = list(Verdict)
     return sorted(weighed, key=lambda item: (item.weight != "blocks", -order.index(item.verdict)))

@@ -19,8 +19,6 @@ from tfx_trust.components.release.decision import Evaluation
 from tfx_trust.components.release.report import Metric
 from tfx_trust.components.report import format_number
 
-# Name of the baseline's ModelSpec, which create_pipeline sets and TFMA writes beside each metric.
-BASELINE = "baseline"
 EVAL_CONFIG_FILE = "eval_config.json"
 # tensorflow_model_analysis.MetricDirection, which is not worth its import.
 LOWER_IS_BETTER = 1
@@ -72,7 +70,9 @@ def read_metrics(evaluation: artifact.Artifact | None) -> list[Metric]:
         return []
     import tensorflow_model_analysis as tfma
 
-    bounds = _bounds(evaluation)
+    config = _eval_config(evaluation)
+    baselines = {spec.name for spec in config.model_specs if spec.is_baseline}
+    bounds = _bounds(config)
     values: dict[bool, dict[str, float]] = {True: {}, False: {}}
     for metrics in tfma.load_metrics(evaluation.uri):
         if metrics.slice_key.single_slice_keys:
@@ -82,7 +82,7 @@ def read_metrics(evaluation: artifact.Artifact | None) -> list[Metric]:
                 continue
             value = item.value.double_value.value
             if value == value:
-                values[item.key.model_name == BASELINE][item.key.name] = value
+                values[item.key.model_name in baselines].setdefault(_metric_name(item.key), value)
     return [
         Metric(
             name=name,
@@ -95,14 +95,31 @@ def read_metrics(evaluation: artifact.Artifact | None) -> list[Metric]:
     ]
 
 
-def _bounds(evaluation: artifact.Artifact) -> dict[str, tuple[float | None, float | None]]:
-    """Lowest and highest value allowed on all examples, by metric name."""
-    from tensorflow_model_analysis.metrics import metric_specs
+def _eval_config(evaluation: artifact.Artifact) -> Any:
+    """The EvalConfig in force, as TFMA wrote it beside its results."""
     from tensorflow_model_analysis.proto import config_pb2
 
     with fileio.open(os.path.join(evaluation.uri, EVAL_CONFIG_FILE), "r") as file:
         written = json.loads(file.read())["evalConfig"]
-    config = json_format.ParseDict(written, config_pb2.EvalConfig(), ignore_unknown_fields=True)
+    return json_format.ParseDict(written, config_pb2.EvalConfig(), ignore_unknown_fields=True)
+
+
+def _metric_name(key: Any) -> str:
+    """Name of a metric among those of several outputs, classes or cut-offs."""
+    parts = [key.output_name, key.name]
+    sub_key = getattr(key, "sub_key", None)
+    if sub_key is not None:
+        for field in ("class_id", "k", "top_k"):
+            if hasattr(sub_key, "DESCRIPTOR") and sub_key.HasField(field):
+                parts.append(f"{field} {getattr(sub_key, field).value}")
+    return ", ".join(part for part in parts if part)
+
+
+def _bounds(config: Any) -> dict[str, tuple[float | None, float | None]]:
+    """Lowest and highest value allowed on all examples, by metric name."""
+    from tensorflow_model_analysis.metrics import metric_specs
+    from tensorflow_model_analysis.proto import config_pb2
+
     thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, config)
     bounds = {}
     for key, by_slice in thresholds.items():
@@ -126,12 +143,15 @@ def _failures(evaluation: artifact.Artifact) -> list[str]:
         for failure in validation.failures:
             sentences.append(f"{failure.metric_key.name}{where} {_missed(failure)}")
     for missing in result.missing_slices:
-        sentences.append(f"the slice {missing} is missing from the evaluation")
+        keys = ", ".join([*missing.feature_keys, *missing.feature_values]) or "of all examples"
+        sentences.append(f"the slice {keys} is missing from the evaluation")
     return sentences
 
 
 def _missed(failure: Any) -> str:
     """What a threshold wanted, and what was found."""
+    if failure.metric_value.WhichOneof("type") is None:
+        return f"could not be judged: {failure.message or 'it has no value'}"
     found = format_number(failure.metric_value.double_value.value)
     if failure.metric_threshold.HasField("change_threshold"):
         bound = failure.metric_threshold.change_threshold

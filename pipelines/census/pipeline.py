@@ -9,6 +9,7 @@ from typing import Any
 from tfx.orchestration.pipeline import Pipeline
 
 from tfx_trust import schemas
+from tfx_trust.components.errors import UsageError
 from tfx_trust.pipelines.census.data import LABEL, prepare
 from tfx_trust.pipelines.census.features import preprocessing_fn
 from tfx_trust.pipelines.census.model import run_fn
@@ -51,6 +52,8 @@ def census_pipeline(
         Passed on to :func:`~tfx_trust.pipelines.create_pipeline`.
     """
     chosen = scenario_named(scenario)
+    if data and chosen.change_data:
+        raise UsageError(f"scenario {scenario!r} changes the bundled data; it cannot be had with other data")
     settings: dict[str, Any] = {
         "name": "census",
         "root": root,

@@ -71,3 +71,16 @@ def test_a_root_that_cannot_be_made_is_named(
     status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path / "file"))
     assert status == 2
     assert "is a file" in screen
+    status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path / "file" / "below"))
+    assert status == 2
+    assert "cannot be made" in screen
+
+
+def test_another_pages_folder_is_not_taken_for_a_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("mine")
+    status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path))
+    assert status == 2
+    assert "has an index.html but no run" in screen
+    assert (tmp_path / "index.html").read_text() == "mine"

@@ -121,6 +121,7 @@ def test_the_beam_runner_gets_to_the_same_end(first_run: CommandRun, tmp_path: P
     assert run.status == 0, run.screen
     assert run.states == first_run.states
     assert len(run.served) == 1
+    assert "PrismRunner" not in (run.root / "run.log").read_text(errors="replace"), "an engine was looked for"
     ours, theirs = (
         {metric.name: metric.value for metric in release_of(item).release.metrics}
         for item in (run, first_run)
@@ -153,6 +154,18 @@ def test_data_without_the_label_is_refused_in_one_line(tmp_path: Path) -> None:
     assert f"{path}: no column 'over_50k', the label" in run.screen
     assert "Traceback" not in run.screen
     assert run.served == []
+
+
+def test_a_fault_in_the_data_cannot_be_put_into_other_data(tmp_path: Path) -> None:
+    run = run_census(tmp_path / "root", "--scenario", "malformed", "--data", str(prepare(tmp_path / "data")))
+    assert run.status == 2
+    assert "scenario 'malformed' changes the bundled data" in run.screen
+
+
+def test_without_the_release_gate_nothing_is_decided_but_by_the_push(second_run: CommandRun) -> None:
+    run = run_census(second_run.root, "--without", "release", "--scenario", "untrained")
+    assert run.status == 4
+    assert "not pushed" in run.screen
 
 
 def test_a_node_that_fails_shows_its_own_error_and_the_log(tmp_path: Path) -> None:

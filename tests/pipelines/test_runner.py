@@ -1,5 +1,6 @@
 """A small pipeline in this process: the gates' veto, failures, and what the run tells of them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,19 @@ def test_a_node_whose_inputs_are_missing_ends_the_run(run: Callable[..., Run], t
     )
     with pytest.raises(PipelineFailed, match=r"^Latest: .*InputResolutionError.*returned None"):
         run_pipeline(pipeline)
+
+
+def test_anomalies_are_told_beside_the_failure_they_explain(
+    run: Callable[..., Run], data: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "data"
+    shutil.copytree(data, damaged)
+    path = damaged / "train" / "adult.csv"
+    path.write_text(path.read_text().replace(",1\n", ",yes\n"))
+    with pytest.raises(
+        PipelineFailed, match=r"^Transform: .* \(the examples do not fit their schema: .*over_50k"
+    ):
+        run(root=tmp_path, data=str(damaged))
 
 
 def test_an_unknown_runner_is_refused() -> None:

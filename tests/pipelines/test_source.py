@@ -58,6 +58,24 @@ def test_the_digest_sees_what_the_module_imports_from_its_package_and_nothing_el
     assert source_digest("userpackage.model.run_fn") not in (first, second)
 
 
+def test_the_digest_sees_modules_beside_a_module_outside_any_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "flat_model.py").write_text(
+        "import flat_constants\nimport json\n\ndef run_fn(fn_args): ...\n"
+    )
+    (tmp_path / "flat_constants.py").write_text("SIZE = 1\n")
+    first = source_digest("flat_model.run_fn")
+    (tmp_path / "flat_constants.py").write_text("SIZE = 2\n")
+    assert source_digest("flat_model.run_fn") != first
+
+
+def test_code_without_source_is_refused() -> None:
+    with pytest.raises(UsageError, match="the source of math cannot be read"):
+        source_digest("math.sqrt")
+
+
 def test_the_digest_does_not_depend_on_where_the_package_lies(package: Path, tmp_path: Path) -> None:
     first = source_digest("userpackage.model.run_fn")
     for name in [name for name in sys.modules if name.split(".")[0] == "userpackage"]:

@@ -112,9 +112,19 @@ def test_transform_analyses_the_train_split_alone(compose: Callable[..., Pipelin
     assert list(config.analyze) == ["train"]
 
 
-def test_edited_code_changes_the_nodes_parameters(compose: Callable[..., Pipeline]) -> None:
-    parameters = node(compose(), "Trainer").exec_properties["custom_config"]
-    assert "source_digest" in parameters
+def test_edited_code_changes_the_nodes_parameters(
+    compose: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "edited_model.py"
+
+    def parameters(code: str) -> str:
+        module.write_text(code)
+        return node(compose(run_fn="edited_model.run_fn"), "Trainer").exec_properties["custom_config"]
+
+    first = parameters("def run_fn(fn_args): ...\n")
+    assert parameters("def run_fn(fn_args): ...\n") == first
+    assert parameters("def run_fn(fn_args): return\n") != first
 
 
 def test_an_edited_schema_is_imported_anew(compose: Callable[..., Pipeline], tmp_path: Path) -> None:
@@ -152,6 +162,7 @@ def unlabelled(path: Path) -> None:
     [
         (empty, r"eval/a\.csv: the file is empty"),
         (header_only, r"eval/a\.csv: a header but no example"),
+        (lambda path: path.write_bytes(b"\xe9,over_50k\n1,1\n"), r"eval/a\.csv: not UTF-8"),
         (unlabelled, r"eval/a\.csv: no column 'over_50k', the label; its header has age, sex"),
         (Path.unlink, r"data: no eval/\*\.csv"),
     ],
@@ -197,8 +208,30 @@ def test_an_unknown_gate_is_named_with_the_known_ones(compose: Callable[..., Pip
 def test_two_gates_of_one_name_are_refused(compose: Callable[..., Pipeline]) -> None:
     with pytest.raises(UsageError, match="gate names must differ"):
         compose(gates=[opinion(), opinion()])
-    with pytest.raises(UsageError, match="not be 'release'"):
-        compose(gates=[opinion(name="release")])
+
+
+@pytest.mark.parametrize("name", ["release", "evaluation", "anomalies"])
+def test_a_name_that_the_decision_uses_itself_is_refused(compose: Callable[..., Pipeline], name: str) -> None:
+    with pytest.raises(UsageError, match=f"a gate must not be named '{name}'"):
+        compose(gates=[opinion(name=name)])
+
+
+def test_the_label_may_be_made_by_preprocessing(compose: Callable[..., Pipeline]) -> None:
+    evaluation = eval_config("label_xf", at_least={"AUC": 0.5})
+    evaluation.model_specs[0].preprocessing_function_names.append("transform_features")
+    assert node(compose(evaluation=evaluation), "Evaluator")
+
+
+def test_an_evaluation_of_no_model_is_refused(compose: Callable[..., Pipeline]) -> None:
+    evaluation = eval_config("label", at_least={"AUC": 0.5})
+    del evaluation.model_specs[:]
+    with pytest.raises(UsageError, match="has no model_specs"):
+        compose(evaluation=evaluation)
+
+
+def test_one_empty_shard_is_no_fault(compose: Callable[..., Pipeline], folder: Path) -> None:
+    header_only(folder / "eval" / "b.csv")
+    assert node(compose(), "CsvExampleGen")
 
 
 def test_a_gate_without_a_report_is_refused(compose: Callable[..., Pipeline]) -> None:

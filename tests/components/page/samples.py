@@ -327,6 +327,7 @@ def _number(name: str, otherwise: int) -> int:
 
 def _run(nodes: tuple[NodeRun, ...], **fields: Any) -> Run:
     details = {
+        "log": "run.log",
         "runner": "local (DirectRunner)",
         "scenario": "clean",
         "data": "UCI census income, 32,561 rows",

@@ -48,6 +48,11 @@ def test_of_several_candidates_the_newest_is_meant() -> None:
     assert resolved([1, 2, 3], [judgement(10, 1, 1), judgement(11, 2, 1)], 3, 2, 1) == [2]
 
 
+def test_a_model_blessed_again_is_the_one_blessed_last() -> None:
+    judgements = [judgement(10, 1, 1), judgement(11, 2, 1), judgement(12, 1, 1)]
+    assert resolved([1, 2, 3], judgements, 3) == [1]
+
+
 def test_a_refused_or_unjudged_model_is_passed_over() -> None:
     judgements = [judgement(10, 1, 1), judgement(11, 2, 0), judgement(12, 3, None)]
     assert resolved([1, 2, 3, 4], judgements, 4) == [1]

@@ -101,6 +101,12 @@ def test_a_failing_report_is_a_veto(gate: Gate, report: Callable) -> None:
     assert written.verdict is Verdict.FAIL
 
 
+def test_a_gate_that_is_waived_but_runs_is_weighed(gate: Gate, report: Callable) -> None:
+    blessed, written = gate(ReleasePolicy(waived=["leakage"]), report_leakage=report("fail"))
+    assert files(blessed) == ["NOT_BLESSED"]
+    assert [finding.check for finding in written.findings] == ["report"]
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
