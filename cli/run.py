@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import sqlite3
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tfx_trust.cli.status import ERROR, OK, UNDECIDED, status_of
-from tfx_trust.components.errors import UsageError
+from tfx_trust.components.errors import InputError, TrustError, UsageError
 from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
 
 if TYPE_CHECKING:
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 
 LOG_FILE = "run.log"
 OVERVIEW_FILE = "index.html"
+METADATA_FILE = "metadata.db"
+LOCK_FILE = ".lock"
+# As shells tell a process that was ended by Ctrl-C.
+INTERRUPTED = 130
 
 
 @click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,12 +72,12 @@ def command(
     from tfx_trust.cli.progress import NodeLines, quiet
 
     scenario_named(scenario)
+    begin = time.monotonic()
     root = _usable(root).resolve()
-    with quiet(root / LOG_FILE) as console:
+    with _alone(root), quiet(root / LOG_FILE) as console:
         try:
             console.print(f"census pipeline, scenario {scenario}, {runner} runner; log in {root / LOG_FILE}")
             with console.status("loading TFX and TensorFlow"):
-                from tfx_trust.components.errors import TrustError
                 from tfx_trust.pipelines.census.pipeline import census_pipeline
                 from tfx_trust.pipelines.runner import PipelineFailed, run_pipeline
 
@@ -82,7 +90,6 @@ def command(
                     enable_cache=not no_cache,
                 )
             lines = NodeLines(console, width=max(len(node.id) for node in pipeline.components))
-            begin = time.monotonic()
             try:
                 run = run_pipeline(
                     pipeline,
@@ -98,15 +105,33 @@ def command(
             _show_outcome(console, run, root, time.monotonic() - begin)
         except TrustError:
             raise
+        except KeyboardInterrupt:
+            console.print("\ninterrupted; run again to go on, nodes that finished come from the cache")
+            sys.exit(INTERRUPTED)
         except Exception as error:
             # The stack goes to the log: it is of use to a developer alone.
             traceback.print_exc()
             console.print(f"\n{type(error).__name__}: {error}", style="bold red")
             console.print(f"  the full story is in {root / LOG_FILE}")
             sys.exit(ERROR)
+    if run.pushed and not (root / run.pushed).exists():
+        sys.exit(ERROR)
     if run.release:
         sys.exit(status_of(run.release.verdict))
     sys.exit(OK if run.pushed else UNDECIDED)
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Holds the root: two runs at once would write the same log, overview and metadata."""
+    with (root / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrustError(
+                f"{root}: another run uses this root; wait for it or choose another --root"
+            ) from None
+        yield
 
 
 def _usable(root: Path) -> Path:
@@ -117,9 +142,22 @@ def _usable(root: Path) -> Path:
         raise UsageError(f"{root}: cannot be made ({error.strerror}); choose another --root") from None
     if not os.access(root, os.W_OK):
         raise UsageError(f"{root}: cannot be written to; choose another --root")
-    if (root / OVERVIEW_FILE).exists() and not (root / "metadata.db").exists():
+    if (root / OVERVIEW_FILE).exists() and not (root / METADATA_FILE).exists():
         raise UsageError(f"{root}: has an {OVERVIEW_FILE} but no run; choose another --root, or move it away")
+    _check_store(root / METADATA_FILE)
     return root
+
+
+def _check_store(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as store:
+            told = store.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        told = str(error)
+    if told != "ok":
+        raise InputError(f"{path}: damaged ({told.splitlines()[0]}); move it away, or choose another --root")
 
 
 def _show_failure(console: Console, run: Run, root: Path) -> None:

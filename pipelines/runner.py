@@ -88,6 +88,9 @@ def run_pipeline(
     """
     if runner not in RUNNERS:
         raise unknown("runner", runner, RUNNERS)
+    if overview:
+        # An interrupted run must not leave the page, and with it the verdict, of the one before.
+        Path(overview).unlink(missing_ok=True)
     watch = _Watch(progress)
     crash: Exception | None = None
     with watch.observing(), _beam_in_process():
@@ -297,6 +300,8 @@ def _in_one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told_by_stack = any(line.startswith("Traceback (most recent call last)") for line in lines)
     head = lines[-1 if told_by_stack else 0] if lines else ""
+    if len(lines) > 1 and head.endswith((":", "=")):
+        head = f"{head} {lines[1]}"
     # Beam appends where in its graph an exception came up.
     head = head.split(" [while running")[0]
     if isinstance(error, (TrustError, _NodeFailed)):

@@ -2,7 +2,7 @@
 
 TFX can package a ``module_file``, but then takes every ``.py`` beside it into the cache key; a
 dotted path it takes at its word, so that edited code is served from the cache of the old. So the
-digest of the code goes into the node's parameters.
+digest of the code goes into the node's executor specification, which is part of TFX's cache key.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any
 from tfx_trust.components.errors import UsageError
 
 UserFunction = Callable[..., Any] | str
-# Key in a node's ``custom_config``; a run_fn may ignore it.
-SOURCE_DIGEST = "source_digest"
 
 
 def dotted_path(function: UserFunction) -> str:

@@ -27,7 +27,7 @@ from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
 from tfx_trust.components.release.component import ReleaseGate
 from tfx_trust.components.release.config import ReleasePolicy
-from tfx_trust.pipelines.source import SOURCE_DIGEST, UserFunction, dotted_path, source_digest
+from tfx_trust.pipelines.source import UserFunction, dotted_path, source_digest
 
 RELEASE = "release"
 RESERVED = (RELEASE, "evaluation", "anomalies")
@@ -153,8 +153,9 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         # Said here although it is the default: no vocabulary and no statistic may see the eval split.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=list(SPLITS)),
-        **_user_code("preprocessing_fn", preprocessing_fn, {}),
+        **_user_code("preprocessing_fn", preprocessing_fn),
     )
+    _rerun_when_edited(transform, transform.exec_properties.get("preprocessing_fn"))
     # Not for data: what is wrong with the examples is to be known before anything stumbles over it.
     transform.add_upstream_node(example_validator)
     trainer = standard.Trainer(
@@ -163,8 +164,10 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         train_args=trainer_pb2.TrainArgs(splits=["train"], num_steps=train_steps),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"], num_steps=eval_steps),
-        **_user_code("run_fn", run_fn, dict(custom_config or {})),
+        custom_config=dict(custom_config or {}),
+        **_user_code("run_fn", run_fn),
     )
+    _rerun_when_edited(trainer, trainer.exec_properties.get("run_fn"))
     judge = "Evaluator" if RELEASE in without else "ReleaseGate"
     resolver = Resolver(
         strategy_class=LatestReleasedModelStrategy,
@@ -203,6 +206,8 @@ def create_pipeline(
             statistics=statistics_gen.outputs["statistics"],
             policy=_policy(policy, without, chosen),
         )
+        for component in (*built.values(), release):
+            _rerun_when_edited(component, component.executor_spec.class_path)
         components += [*built.values(), release]
         blessing = release.outputs["blessing"]
     components.append(
@@ -265,13 +270,22 @@ def _report_of(name: str, component: BaseComponent) -> BaseChannel:
     return reports[0]
 
 
-def _user_code(parameter: str, function: UserFunction, custom_config: dict[str, Any]) -> dict[str, Any]:
+def _user_code(parameter: str, function: UserFunction) -> dict[str, str]:
     if isinstance(function, str) and function.endswith(".py"):
         if not fileio.exists(function):
             raise InputError(f"{function}: no such file; {parameter} is to be found there")
-        return {"module_file": function, "custom_config": custom_config}
-    dotted = dotted_path(function)
-    return {parameter: dotted, "custom_config": {**custom_config, SOURCE_DIGEST: source_digest(dotted)}}
+        return {"module_file": function}
+    return {parameter: dotted_path(function)}
+
+
+def _rerun_when_edited(component: BaseComponent, dotted: str | None) -> None:
+    """Makes TFX's cache depend on the code that the component runs, and not on its name alone.
+
+    Flags of an executor specification are part of the cache key; executors ignore those they do
+    not know. A ``module_file`` needs none: TFX looks into it by itself.
+    """
+    if dotted:
+        component.executor_spec.add_extra_flags([f"--source_digest={source_digest(dotted)}"])
 
 
 def _example_gen(folder: str, label: str) -> BaseComponent:
@@ -303,8 +317,15 @@ def _check_split(folder: str, split: str, label: str) -> None:
         if not header.strip():
             raise InputError(f"{path}: the file is empty; it should have a header and examples")
         columns = next(csv.reader([header]))
+        if header.startswith("\ufeff"):
+            raise InputError(
+                f"{path}: begins with a byte order mark, which TFX takes for part of a name; save without"
+            )
         if label and label not in columns:
-            raise InputError(f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}")
+            separator = "; TFX reads commas between columns" if len(columns) == 1 else ""
+            raise InputError(
+                f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}{separator}"
+            )
     if not examples:
         raise InputError(f"{files[0]}: a header but no example, and so is all of the {split} split")
 

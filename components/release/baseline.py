@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfx.dsl.components.common import resolver
+from tfx.dsl.io import fileio
 from tfx.types import artifact
 
 from tfx_trust.components.blessing import CURRENT_MODEL_ID, blessing_of
@@ -39,7 +40,11 @@ class LatestReleasedModelStrategy(resolver.ResolverStrategy):
         released = [
             model
             for model in input_dict[MODEL]
-            if model.id in judgements and blessing_of(judgements[model.id]) and model.id != candidate
+            if model.id in judgements
+            and blessing_of(judgements[model.id])
+            and model.id != candidate
+            # A model that was deleted since is nothing to compare with.
+            and fileio.exists(model.uri)
         ]
         latest = max(released, key=lambda model: judgements[model.id].id, default=None)
         return {

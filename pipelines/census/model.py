@@ -22,7 +22,6 @@ from tfx_trust.pipelines.census.features import (
     NUMERIC_FEATURES,
     categories,
 )
-from tfx_trust.pipelines.source import SOURCE_DIGEST
 
 Columns = dict[str, np.ndarray]
 
@@ -63,9 +62,7 @@ def run_fn(fn_args: FnArgs) -> None:
     UsageError
         ``custom_config`` has an unknown name or a value that is not allowed.
     """
-    config = dict(fn_args.custom_config or {})
-    config.pop(SOURCE_DIGEST, None)
-    hyperparameters = Hyperparameters.of(config)
+    hyperparameters = Hyperparameters.of(fn_args.custom_config)
     transform = tft.TFTransformOutput(fn_args.transform_output)
     # The eval split (fn_args.eval_files) is not opened: it is the Evaluator's. Early stopping on it
     # would choose the model by the very examples that are to judge it.

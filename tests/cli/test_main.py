@@ -1,5 +1,6 @@
 """The command on wrong usage and for help: no pipeline is run here."""
 
+import fcntl
 import json
 import re
 from pathlib import Path
@@ -74,6 +75,28 @@ def test_a_root_that_cannot_be_made_is_named(
     status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path / "file" / "below"))
     assert status == 2
     assert "cannot be made" in screen
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 99, b"SQLite format 3\0" + bytes(3000)])
+def test_a_damaged_metadata_store_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "metadata.db").write_bytes(content)
+    status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path))
+    assert status == 1
+    assert f"{tmp_path / 'metadata.db'}: damaged" in screen
+
+
+def test_a_root_in_use_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "run.log").write_text("of the other run")
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, screen = called(monkeypatch, capsys, "run", "--root", str(tmp_path))
+    assert status == 1
+    assert "another run uses this root" in screen
+    assert (tmp_path / "run.log").read_text() == "of the other run"
 
 
 def test_another_pages_folder_is_not_taken_for_a_root(

@@ -1,10 +1,13 @@
 """A small pipeline in this process: the gates' veto, failures, and what the run tells of them."""
 
+import importlib
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import example_gates
 import pytest
 from example_gates import OpinionGate
 from ml_metadata.metadata_store import metadata_store
@@ -171,6 +174,35 @@ def test_a_node_whose_inputs_are_missing_ends_the_run(run: Callable[..., Run], t
     )
     with pytest.raises(PipelineFailed, match=r"^Latest: .*InputResolutionError.*returned None"):
         run_pipeline(pipeline)
+
+
+def test_an_edited_gate_judges_anew(
+    run: Callable[..., Run], three: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    source = Path(example_gates.__file__).read_text()
+    settings = {"custom_config": {"seed": 0, "epochs": 2}}
+
+    def judged(code: str) -> tuple[str, bool]:
+        (tmp_path / "edited_gate.py").write_text(code)
+        sys.modules.pop("edited_gate", None)
+        gate = importlib.import_module("edited_gate").OpinionGate
+        made = run(
+            gates=[
+                Gate(
+                    "opinion",
+                    lambda nodes: gate(model=nodes.trainer.outputs["model"], severity="info").with_id(
+                        "Edited"
+                    ),
+                )
+            ],
+            **settings,
+        )
+        return next(node.state for node in made.nodes if node.name == "Edited"), release(made).blessed
+
+    assert judged(source) == ("done", True)
+    assert judged(source) == ("cached", True)
+    assert judged(source.replace("Severity(severity)", "Severity.FAIL")) == ("done", False)
 
 
 def test_anomalies_are_told_beside_the_failure_they_explain(

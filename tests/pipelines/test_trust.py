@@ -112,17 +112,18 @@ def test_transform_analyses_the_train_split_alone(compose: Callable[..., Pipelin
     assert list(config.analyze) == ["train"]
 
 
-def test_edited_code_changes_the_nodes_parameters(
+def test_edited_code_changes_the_cache_key(
     compose: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "edited_model.py"
 
-    def parameters(code: str) -> str:
+    def parameters(code: str) -> list[str]:
         module.write_text(code)
-        return node(compose(run_fn="edited_model.run_fn"), "Trainer").exec_properties["custom_config"]
+        return node(compose(run_fn="edited_model.run_fn"), "Trainer").executor_spec.extra_flags
 
     first = parameters("def run_fn(fn_args): ...\n")
+    assert first
     assert parameters("def run_fn(fn_args): ...\n") == first
     assert parameters("def run_fn(fn_args): return\n") != first
 

@@ -1,11 +1,13 @@
+import os
+
 from tfx.types import artifact, standard_artifacts
 
 from tfx_trust.components import LatestReleasedModelStrategy
 
 
-def model(identifier: int) -> artifact.Artifact:
+def model(identifier: int, uri: str = os.curdir) -> artifact.Artifact:
     made = standard_artifacts.Model()
-    made.id = identifier
+    made.id, made.uri = identifier, uri
     return made
 
 
@@ -51,6 +53,18 @@ def test_of_several_candidates_the_newest_is_meant() -> None:
 def test_a_model_blessed_again_is_the_one_blessed_last() -> None:
     judgements = [judgement(10, 1, 1), judgement(11, 2, 1), judgement(12, 1, 1)]
     assert resolved([1, 2, 3], judgements, 3) == [1]
+
+
+def test_a_model_whose_files_are_gone_is_passed_over() -> None:
+    result = LatestReleasedModelStrategy().resolve_artifacts(
+        None,
+        {
+            "model": [model(1), model(2, "nowhere/model")],
+            "model_blessing": [judgement(10, 1, 1), judgement(11, 2, 1)],
+            "candidate": [model(3)],
+        },
+    )
+    assert [item.id for item in result["model"]] == [1]
 
 
 def test_a_refused_or_unjudged_model_is_passed_over() -> None:
