@@ -149,10 +149,11 @@ def _usable(root: Path) -> Path:
 
 
 def _check_store(path: Path) -> None:
+    """Refuses a damaged store; opened to write, so that what a killed run left half done is rolled back."""
     if not path.exists():
         return
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as store:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as store:
             told = store.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         told = str(error)
