@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import sqlite3
 import sys
 import time
@@ -140,8 +139,10 @@ def _usable(root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{root}: cannot be made ({error.strerror}); choose another --root") from None
-    if not os.access(root, os.W_OK):
-        raise UsageError(f"{root}: cannot be written to; choose another --root")
+    try:
+        (root / LOCK_FILE).touch()
+    except OSError as error:
+        raise UsageError(f"{root}: cannot be written to ({error.strerror}); choose another --root") from None
     if (root / OVERVIEW_FILE).exists() and not (root / METADATA_FILE).exists():
         raise UsageError(f"{root}: has an {OVERVIEW_FILE} but no run; choose another --root, or move it away")
     _check_store(root / METADATA_FILE)

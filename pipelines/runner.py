@@ -25,6 +25,7 @@ from tfx_trust.components.page.run import NodeRun, Run, State
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.release.standard import read_anomalies
 from tfx_trust.components.report import PAGE_FILE, Report
+from tfx_trust.pipelines.beam import LOCAL_RUNNER
 
 RUNNERS = ("local", "beam")
 
@@ -121,14 +122,11 @@ def _runner(name: str) -> Any:
 
 @contextlib.contextmanager
 def _beam_in_process() -> Iterator[None]:
-    """Keeps BeamDagRunner's own graph, which takes no arguments, in this process.
-
-    Newer Beams would otherwise try to download an engine of their own for it, called Prism.
-    """
+    """Keeps BeamDagRunner's own graph in this process; there is no argument for that."""
     from apache_beam.options.pipeline_options import StandardOptions
 
     default = StandardOptions.DEFAULT_RUNNER
-    StandardOptions.DEFAULT_RUNNER = "FnApiRunner"
+    StandardOptions.DEFAULT_RUNNER = LOCAL_RUNNER
     try:
         yield
     finally:
@@ -181,6 +179,10 @@ class _Watch:
             info = launch()
             state = self._outcome(name, node, info)
             return info
+        except SystemExit:
+            # Beam's parser ends the process over an argument that it does not understand.
+            self.errors[name] = "an argument for Beam was not understood; the log says which"
+            raise _NodeFailed(self.errors[name]) from None
         except Exception as error:
             self.errors[name] = _in_one_line(error)
             raise
@@ -263,7 +265,7 @@ class _Watch:
             for output in outputs:
                 if output.type_name == "PushedModel" and output.get_int_custom_property("pushed"):
                     place = output.get_string_custom_property("pushed_destination")
-                    inside = base is not None and Path(base).resolve() in Path(place).parents
+                    inside = base is not None and base.resolve() in Path(place).resolve().parents
                     return os.path.relpath(place, base) if inside else place
         return None
 

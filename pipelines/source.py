@@ -48,7 +48,8 @@ def dotted_path(function: UserFunction) -> str:
         raise UsageError(
             f"{function!r}: no module {module!r} can be imported; give 'package.module.function'"
         )
-    if name not in _top_level_names(Path(found.origin or "")):
+    path = _file_of(module)
+    if path is None or name not in _top_level_names(path):
         raise UsageError(f"{function!r}: {module} defines no {name!r} at its top level")
     return function
 

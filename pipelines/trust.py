@@ -27,6 +27,7 @@ from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
 from tfx_trust.components.release.component import ReleaseGate
 from tfx_trust.components.release.config import ReleasePolicy
+from tfx_trust.pipelines.beam import LOCAL_RUNNER
 from tfx_trust.pipelines.source import UserFunction, dotted_path, source_digest
 
 RELEASE = "release"
@@ -72,9 +73,9 @@ class Gate:
 def create_pipeline(
     *,
     name: str,
-    root: str,
-    data: str | BaseComponent,
-    schema: str,
+    root: str | os.PathLike[str],
+    data: str | os.PathLike[str] | BaseComponent,
+    schema: str | os.PathLike[str],
     preprocessing_fn: UserFunction,
     run_fn: UserFunction,
     evaluation: config_pb2.EvalConfig,
@@ -139,10 +140,11 @@ def create_pipeline(
     UsageError
         If a gate or function is unknown, or a gate writes no report.
     """
+    root, schema = os.fspath(root), os.fspath(schema)
     chosen = _chosen_gates(gates, without)
     label = _raw_label(evaluation)
     schema_file = _by_content(_checked_schema(schema, label), root)
-    example_gen = _example_gen(data, label) if isinstance(data, str) else data
+    example_gen = data if isinstance(data, BaseComponent) else _example_gen(os.fspath(data), label)
     statistics_gen = standard.StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = standard.ImportSchemaGen(schema_file=schema_file)
     example_validator = standard.ExampleValidator(
@@ -233,7 +235,7 @@ def create_pipeline(
 
 
 # One worker in process: quickest on one machine's data. A later argument of the same name wins.
-DIRECT_RUNNER = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+DIRECT_RUNNER = (f"--runner={LOCAL_RUNNER}", "--direct_running_mode=in_memory", "--direct_num_workers=1")
 
 
 def _chosen_gates(gates: Sequence[Gate], without: Collection[str]) -> list[Gate]:

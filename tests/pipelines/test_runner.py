@@ -90,7 +90,7 @@ def test_the_gates_verdict_decides_although_the_evaluator_blessed_all(three: lis
 def test_a_blocked_model_is_not_pushed(three: list[Run], root: Path) -> None:
     assert [item.pushed is not None for item in three] == [True, False, True]
     assert len(list((root / "serving").iterdir())) == 2
-    assert not list((root / "serving").glob("*/*.tmp"))
+    assert all((version / "saved_model.pb").exists() for version in (root / "serving").iterdir())
 
 
 def test_the_baseline_is_the_last_model_that_the_gate_blessed(three: list[Run]) -> None:
