@@ -25,7 +25,7 @@ from tfx_trust.components.release.report import Metric, ReleaseReport, ReleaseSe
 from tfx_trust.components.report import Estimate, Finding, InputRef, Model, Report, Severity, Verdict
 
 WHEN = datetime.datetime(2025, 3, 4, 9, 5, 12, tzinfo=datetime.timezone.utc)
-ROOT = "/home/ana/risk/runs/census/artifacts"
+ROOT = "/data/risk/runs/census/artifacts"
 HOSTILE = "<script>alert('x')</script> & \"quoted\" ünïcödé 国勢調査 " + "long/" * 40 + "path"
 
 UPSTREAM = {
@@ -270,7 +270,7 @@ def release_report(reports: dict[str, Report] | None = None, **policy: Any) -> R
             blessed=blessed,
             model=InputRef(uri=f"{ROOT}/Trainer/model/7", type="Model", id=9),
             baseline_model=InputRef(
-                uri="/home/ana/risk/runs/census/artifacts/Trainer/model/2", type="Model", id=2
+                uri="/data/risk/runs/census/artifacts/Trainer/model/2", type="Model", id=2
             ),
             weighed=weighed,
             metrics=[
@@ -338,9 +338,7 @@ def _run(nodes: tuple[NodeRun, ...], **fields: Any) -> Run:
 def released_run() -> Run:
     """All is well, with some nodes from the cache."""
     cached = dict.fromkeys(("CsvExampleGen", "StatisticsGen", "SchemaImporter", "LeakageValidator"), "cached")
-    return _run(
-        nodes(**cached), release=release_report(), pushed="/home/ana/risk/runs/census/serving/1741079112"
-    )
+    return _run(nodes(**cached), release=release_report(), pushed="/data/risk/runs/census/serving/1741079112")
 
 
 def blocked_run() -> Run:

@@ -31,7 +31,7 @@ def test_headline_says_the_outcome(samples: ModuleType, run: str, expected: str)
 
 def test_released_run_says_where_the_model_went(samples: ModuleType) -> None:
     page = render_overview(samples.released_run())
-    assert "/home/ana/risk/runs/census/serving/1741079112" in page
+    assert "/data/risk/runs/census/serving/1741079112" in page
     assert "Nothing that was weighed speaks against it." in page
     for text in ("binary_accuracy", "22,792", "local (DirectRunner)", "2.16.2"):
         assert text in page
