@@ -277,3 +277,15 @@ def format_number(value: float) -> str:
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.4g}"
+
+
+def as_sentence(text: str) -> str:
+    """A reason with a capital letter and a full stop.
+
+    Examples
+    --------
+    >>> as_sentence("the examples fit their schema")
+    'The examples fit their schema.'
+    """
+    text = text.rstrip(". ")
+    return f"{text[:1].upper()}{text[1:]}."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tfx_trust.components.release.report import Metric, ReleaseReport, Weighed
-from tfx_trust.components.report import Finding, format_number
+from tfx_trust.components.report import Finding, as_sentence, format_number
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,6 @@ def listed(names: Sequence[str]) -> str:
     'leakage, fairness and privacy'
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def as_sentence(text: str) -> str:
-    """A reason with a capital letter and a full stop.
-
-    Examples
-    --------
-    >>> as_sentence("the examples fit their schema")
-    'The examples fit their schema.'
-    """
-    text = text.rstrip(". ")
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def bounds(metric: Metric) -> str:

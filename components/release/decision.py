@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import Weighed, Weight
-from tfx_trust.components.report import Finding, Report, Severity, Verdict
+from tfx_trust.components.report import Finding, Report, Severity, Verdict, as_sentence
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _finding(item: Weighed) -> Finding:
         check=item.kind,
         severity=severity,
         subject=item.name,
-        message=_sentence(item.reason),
+        message=as_sentence(item.reason),
         remedy=remedies[0] if remedies else _REMEDIES.get((item.kind, item.verdict), ""),
     )
 
@@ -185,7 +185,3 @@ def _several(sentences: Sequence[str], shown: int = 3) -> str:
     text = "; ".join(sentence.rstrip(". ") for sentence in sentences[:shown])
     more = len(sentences) - shown
     return f"{text}; and {more} more" if more > 0 else text
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
