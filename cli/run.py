@@ -52,6 +52,9 @@ INTERRUPTED = 130
 )
 @click.option("--without", multiple=True, metavar="GATE", help="Leave a gate out; may be repeated.")
 @click.option(
+    "--filter-leaks", is_flag=True, help="Drop from train what also stands in eval (LeakageFilter)."
+)
+@click.option(
     "--beam-arg",
     multiple=True,
     metavar="ARG",
@@ -64,6 +67,7 @@ def command(
     runner: str,
     scenario: str,
     without: tuple[str, ...],
+    filter_leaks: bool,
     beam_arg: tuple[str, ...],
     no_cache: bool,
 ) -> None:
@@ -85,6 +89,7 @@ def command(
                     data=str(data.resolve()) if data else None,
                     scenario=scenario,
                     without=without,
+                    filter_leaks=filter_leaks,
                     beam_pipeline_args=beam_arg,
                     enable_cache=not no_cache,
                 )

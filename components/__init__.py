@@ -10,10 +10,15 @@ from typing import Any
 
 _HOME = {
     "Estimate": "report",
+    "FilterSettings": "leakage.config",
     "Finding": "report",
     "InputError": "errors",
     "InputRef": "report",
     "LatestReleasedModelStrategy": "release.baseline",
+    "LeakageFilter": "leakage.component",
+    "LeakageReport": "leakage.report",
+    "LeakageSettings": "leakage.config",
+    "LeakageValidator": "leakage.component",
     "ReleaseGate": "release.component",
     "ReleasePolicy": "release.config",
     "ReleaseReport": "release.report",
@@ -23,16 +28,22 @@ _HOME = {
     "TrustReport": "artifacts",
     "UsageError": "errors",
     "Verdict": "report",
+    "check_leakage": "leakage.check",
     "read_report": "artifacts",
     "write_report": "artifacts",
 }
 
 __all__ = [
     "Estimate",
+    "FilterSettings",
     "Finding",
     "InputError",
     "InputRef",
     "LatestReleasedModelStrategy",
+    "LeakageFilter",
+    "LeakageReport",
+    "LeakageSettings",
+    "LeakageValidator",
     "ReleaseGate",
     "ReleasePolicy",
     "ReleaseReport",
@@ -42,6 +53,7 @@ __all__ = [
     "TrustReport",
     "UsageError",
     "Verdict",
+    "check_leakage",
     "read_report",
     "write_report",
 ]

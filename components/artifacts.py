@@ -34,6 +34,12 @@ class ReleaseReport(TrustReport):
     TYPE_NAME = "TrustReleaseReport"
 
 
+class LeakageReport(TrustReport):
+    """What LeakageValidator counted, and its judgement."""
+
+    TYPE_NAME = "TrustLeakageReport"
+
+
 def write_report(report: Report, destination: artifact.Artifact) -> None:
     """Writes a report into its artifact, on any file system that TFX knows.
 

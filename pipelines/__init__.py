@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "Filter": "trust",
     "Gate": "trust",
     "Nodes": "trust",
     "create_pipeline": "trust",
@@ -19,6 +20,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Filter",
     "Gate",
     "Nodes",
     "PipelineFailed",

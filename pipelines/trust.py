@@ -37,8 +37,16 @@ SPLITS = ("train", "eval")
 
 @dataclass(frozen=True)
 class Nodes:
-    """The standard nodes, as far as a gate can be wired to them."""
+    """The standard nodes, as far as a gate can be wired to them.
 
+    Attributes
+    ----------
+    examples
+        What all nodes, and so a gate, read: the examples of `example_gen`, or what the last filter made
+        of them.
+    """
+
+    examples: BaseChannel
     example_gen: BaseComponent
     statistics_gen: BaseComponent
     schema_gen: BaseComponent
@@ -70,6 +78,27 @@ class Gate:
     build: Callable[[Nodes], BaseComponent]
 
 
+@dataclass(frozen=True)
+class Filter:
+    """A step between ExampleGen and everything else that reads examples.
+
+    Attributes
+    ----------
+    name
+        Short name, for messages.
+    build
+        Makes the components of the step, in order, from the channels of the examples and the schema. The
+        last one must have an output ``examples``, which all other nodes then read.
+
+    Examples
+    --------
+    >>> Filter("adults", lambda examples, schema: [AdultFilter(examples=examples)])  # doctest: +SKIP
+    """
+
+    name: str
+    build: Callable[[BaseChannel, BaseChannel], Sequence[BaseComponent]]
+
+
 def create_pipeline(
     *,
     name: str,
@@ -79,6 +108,7 @@ def create_pipeline(
     preprocessing_fn: UserFunction,
     run_fn: UserFunction,
     evaluation: config_pb2.EvalConfig,
+    filters: Sequence[Filter] = (),
     gates: Sequence[Gate] = (),
     policy: ReleasePolicy | Mapping[str, Any] | None = None,
     without: Collection[str] = (),
@@ -90,7 +120,7 @@ def create_pipeline(
     enable_cache: bool = True,
     beam_pipeline_args: Sequence[str] = (),
 ) -> Pipeline:
-    """ExampleGen → … → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
+    """ExampleGen → filters → … → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
 
     Parameters
     ----------
@@ -108,6 +138,9 @@ def create_pipeline(
         ``.py`` file that defines it. Changed code is trained anew rather than served from the cache.
     evaluation
         The Evaluator's configuration; :func:`~tfx_trust.pipelines.eval_config` makes one.
+    filters
+        Steps between ExampleGen and all that reads examples, in order: each reads what the one before
+        it gave.
     gates
         The trust gates; extend the list with your own.
     policy
@@ -138,20 +171,22 @@ def create_pipeline(
     InputError
         If the data folder, a split, the header's label column or the schema is missing or empty.
     UsageError
-        If a gate or function is unknown, or a gate writes no report.
+        If a gate or function is unknown, a gate writes no report, a filter gives no examples, or two
+        gates or two filters have one name.
     """
     root, schema = os.fspath(root), os.fspath(schema)
     chosen = _chosen_gates(gates, without)
     label = _raw_label(evaluation)
     schema_file = _by_content(_checked_schema(schema, label), root)
     example_gen = data if isinstance(data, BaseComponent) else _example_gen(os.fspath(data), label)
-    statistics_gen = standard.StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = standard.ImportSchemaGen(schema_file=schema_file)
+    filtering, examples = _filtered(filters, example_gen.outputs["examples"], schema_gen.outputs["schema"])
+    statistics_gen = standard.StatisticsGen(examples=examples)
     example_validator = standard.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
     transform = standard.Transform(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         schema=schema_gen.outputs["schema"],
         # Said here although it is the default: no vocabulary and no statistic may see the eval split.
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=list(SPLITS)),
@@ -178,13 +213,14 @@ def create_pipeline(
         candidate=trainer.outputs["model"],
     ).with_id("Resolver")
     evaluator = standard.Evaluator(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         model=trainer.outputs["model"],
         baseline_model=resolver.outputs["model"],
         eval_config=evaluation,
         example_splits=["eval"],
     )
     nodes = Nodes(
+        examples,
         example_gen,
         statistics_gen,
         schema_gen,
@@ -194,7 +230,7 @@ def create_pipeline(
         resolver,
         evaluator,
     )
-    components: list[Any] = list(vars(nodes).values())
+    components: list[Any] = [*filtering, *(node for node in vars(nodes).values() if node is not examples)]
     blessing = evaluator.outputs["blessing"]
     if RELEASE not in without:
         built = {gate.name: gate.build(nodes) for gate in chosen}
@@ -240,9 +276,7 @@ DIRECT_RUNNER = (f"--runner={LOCAL_RUNNER}", "--direct_running_mode=in_memory", 
 
 def _chosen_gates(gates: Sequence[Gate], without: Collection[str]) -> list[Gate]:
     names = [gate.name for gate in gates]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"gate names must differ: {', '.join(twice)}")
+    _check_differ("gate", names)
     for name in RESERVED:
         if name in names:
             raise UsageError(f"a gate must not be named {name!r}: the release decision uses that name itself")
@@ -250,6 +284,37 @@ def _chosen_gates(gates: Sequence[Gate], without: Collection[str]) -> list[Gate]
         if name not in (*names, RELEASE):
             raise unknown("gate", name, (*names, RELEASE))
     return [gate for gate in gates if gate.name not in without]
+
+
+def _check_differ(kind: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{kind} names must differ: {', '.join(twice)}")
+
+
+def _filtered(
+    filters: Sequence[Filter], examples: BaseChannel, schema: BaseChannel
+) -> tuple[list[BaseComponent], BaseChannel]:
+    """The components of all filters, and what comes out of the last."""
+    _check_differ("filter", [step.name for step in filters])
+    made: list[BaseComponent] = []
+    for step in filters:
+        components = list(step.build(examples, schema))
+        if not components:
+            raise UsageError(
+                f"filter {step.name!r} builds no component; one that has nothing to do is left out"
+            )
+        last = components[-1]
+        if "examples" not in last.outputs:
+            raise UsageError(
+                f"filter {step.name!r}: {type(last).__name__} comes last and has no output 'examples', which "
+                f"all other nodes are to read; its outputs: {', '.join(last.outputs) or 'none'}"
+            )
+        for component in components:
+            _rerun_when_edited(component, component.executor_spec.class_path)
+        examples = last.outputs["examples"]
+        made += components
+    return made, examples
 
 
 def _policy(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from tfx_trust.components.page import icons, links, marks, overview, release, values, words
+from tfx_trust.components.page import icons, leakage, links, marks, overview, release, values, words
 from tfx_trust.components.report import format_number
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         icon=icons.icon,
+        leakage=leakage,
         links=links,
         mark=marks.mark,
         overview=overview,

@@ -31,6 +31,9 @@ _CATEGORIES = (
     "native_country",
 )
 _BUCKETS = {"age": 12, "hours_per_week": 8, "capital_gain": 24, "capital_loss": 24}
+RAW_FEATURES = _SCALED + _AMOUNTS + _CATEGORIES
+"""Columns that the transformation reads, and so all that the model needs at serving."""
+
 NUMERIC_FEATURES = tuple(f"{name}_scaled" for name in _SCALED + _AMOUNTS)
 """Transformed features of type float32: mean 0 and standard deviation 1 on the train split."""
 

@@ -14,12 +14,13 @@ from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
 from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
 
 from tfx_trust.components.settings import Settings
-from tfx_trust.pipelines.census.data import LABEL, WEIGHT
+from tfx_trust.pipelines.census.data import LABEL
 from tfx_trust.pipelines.census.features import (
     BUCKETED_FEATURES,
     FEATURES,
     INTEGER_FEATURES,
     NUMERIC_FEATURES,
+    RAW_FEATURES,
     categories,
 )
 
@@ -201,13 +202,13 @@ def export(model: keras.Model, transform: tft.TFTransformOutput, folder: str) ->
     """Write a SavedModel that answers raw examples.
 
     Both its signatures take ``examples``, a string tensor of shape ``[batch]`` of serialized tf.Examples,
-    in which neither the label nor the survey weight is needed:
+    in which only `features.RAW_FEATURES` are needed:
 
     - ``serving_default`` returns ``outputs``, the probability of the label, float32 of shape ``[batch, 1]``;
     - ``transform_features`` returns the tensors of `features.FEATURES`, each of shape ``[batch]``.
     """
     layer = transform.transform_features_layer()
-    spec = {name: kind for name, kind in transform.raw_feature_spec().items() if name not in (LABEL, WEIGHT)}
+    spec = {name: kind for name, kind in transform.raw_feature_spec().items() if name in RAW_FEATURES}
 
     def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         transformed = layer(tf.io.parse_example(examples, spec))

@@ -7,13 +7,15 @@ data, is a defect.
 from __future__ import annotations
 
 import csv
+import datetime
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfx_trust.components.errors import unknown
+from tfx_trust.pipelines.census.data import LABEL, SPLITS
 
 CLEAN = "clean"
 
@@ -32,12 +34,18 @@ class Scenario:
         Changes the CSV files in the folder given, if the fault is in the data.
     configure
         Changes the arguments of ``create_pipeline``, and returns them.
+    features
+        Columns that `change_data` adds, as features of the schema in text format.
+    leakage
+        Settings of the leakage checks that are to be other than the example's, by name.
     """
 
     summary: str
     blocked_by: str | None
     change_data: Callable[[Path], None] | None = None
     configure: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    features: str = ""
+    leakage: Mapping[str, Any] = field(default_factory=dict)
 
 
 def scenario_named(name: str) -> Scenario:
@@ -57,20 +65,87 @@ def _untrained(settings: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "custom_config": {**settings.get("custom_config", {}), "learning_rate": 1e-9}}
 
 
-def _unknown_category(folder: Path) -> None:
-    """Spells one value of ``sex`` in another way in the eval split, as a changed source would."""
-    path = folder / "eval" / "adult.csv"
-    modified = path.stat().st_mtime
+Row = dict[str, str]
+
+
+def _read(path: Path) -> list[Row]:
     with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    column = header.index("sex")
-    for row in rows:
-        row[column] = {"Female": "F"}.get(row[column], row[column])
+        return list(csv.DictReader(file))
+
+
+def _rewrite(folder: Path, split: str, change: Callable[[list[Row]], list[Row]]) -> None:
+    """Writes a split anew; its time stays, by which ExampleGen tells whether it was changed."""
+    path = folder / split / "adult.csv"
+    modified = path.stat().st_mtime
+    rows = change(_read(path))
     changed = path.with_suffix(".changed")
     with changed.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     os.utime(changed, (modified, modified))
     changed.replace(path)
+
+
+def _add_column(folder: Path, name: str, value: Callable[[str, int, Row], str]) -> None:
+    """Adds a column to both splits: its value comes of the split, the row's number and the row."""
+    for split in SPLITS:
+
+        def extended(rows: list[Row], split: str = split) -> list[Row]:
+            return [{**row, name: value(split, number, row)} for number, row in enumerate(rows)]
+
+        _rewrite(folder, split, extended)
+
+
+def _unknown_category(folder: Path) -> None:
+    """Spells one value of ``sex`` in another way in the eval split, as a changed source would."""
+
+    def respelled(rows: list[Row]) -> list[Row]:
+        return [{**row, "sex": {"Female": "F"}.get(row["sex"], row["sex"])} for row in rows]
+
+    _rewrite(folder, "eval", respelled)
+
+
+def _copied_rows(folder: Path) -> None:
+    """Puts every twentieth row of eval into train too, as a careless merge of files would."""
+    copies = _read(folder / "eval" / "adult.csv")[::20]
+    _rewrite(folder, "train", lambda rows: [*rows, *copies])
+
+
+def _from_the_outcome(folder: Path) -> None:
+    """Adds a column that is filled in once the income is known."""
+    bands = {"0": "basic", "1": "higher"}
+    _add_column(folder, "tax_band", lambda split, number, row: bands[row[LABEL]])
+
+
+def _households(folder: Path) -> None:
+    """Makes households of three neighbours in a split; the first third of eval's is the last of train's."""
+    # Of 10,854 households in train and 5,427 in eval, 1,809 are the same.
+    first = {"train": 0, "eval": 9_045}
+    _add_column(folder, "household", lambda split, number, row: str(first[split] + number // 3))
+
+
+def _interviews(folder: Path) -> None:
+    """Dates the rows, 200 a day, train before eval; but train's last fortnight is eval's first."""
+    first = {"train": datetime.date(1994, 1, 1), "eval": datetime.date(1994, 5, 31)}
+
+    def day(split: str, number: int, row: Row) -> str:
+        return (first[split] + datetime.timedelta(days=number // 200)).isoformat()
+
+    _add_column(folder, "interviewed", day)
+
+
+def _feature(name: str, kind: str) -> str:
+    """A feature that every example has, and that is not there at serving."""
+    return f'''
+feature {{
+  name: "{name}"
+  type: {kind}
+  presence {{ min_fraction: 1 min_count: 1 }}
+  shape {{}}
+  not_in_environment: "SERVING"
+}}
+'''
 
 
 SCENARIOS = {
@@ -84,5 +159,30 @@ SCENARIOS = {
         "the eval split spells a category in another way than the schema",
         blocked_by="anomalies",
         change_data=_unknown_category,
+    ),
+    "leaked-rows": Scenario(
+        "one eval row in twenty is in train too",
+        blocked_by="leakage",
+        change_data=_copied_rows,
+    ),
+    "leaked-target": Scenario(
+        "a column that is filled in once the outcome is known",
+        blocked_by="leakage",
+        change_data=_from_the_outcome,
+        features=_feature("tax_band", "BYTES"),
+    ),
+    "leaked-entity": Scenario(
+        "people of one household are in train and in eval",
+        blocked_by="leakage",
+        change_data=_households,
+        features=_feature("household", "INT"),
+        leakage={"groups": ["household"]},
+    ),
+    "late-training": Scenario(
+        "train has examples from after the first eval example",
+        blocked_by="leakage",
+        change_data=_interviews,
+        features=_feature("interviewed", "BYTES"),
+        leakage={"time": "interviewed"},
     ),
 }

@@ -9,15 +9,13 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def samples() -> ModuleType:
-    # Loaded by its path: under pytest's importlib mode this folder is not on sys.path.
-    spec = importlib.util.spec_from_file_location("page_samples", Path(__file__).with_name("samples.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic looks up the annotations of its models there
-    spec.loader.exec_module(module)
-    return module
+def leakage_samples() -> ModuleType:
+    return _module("leakage_samples")
+
+
+@pytest.fixture(scope="session")
+def samples(leakage_samples: ModuleType) -> ModuleType:
+    return _module("samples")
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +23,14 @@ def pages(samples: ModuleType) -> dict[str, str]:
     """Every sample page by its file name."""
     pages: dict[str, str] = samples.pages()
     return pages
+
+
+def _module(name: str) -> ModuleType:
+    # Loaded by its path: under pytest's importlib mode this folder is not on sys.path.
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where samples imports it from, and pydantic looks up annotations
+    spec.loader.exec_module(module)
+    return module

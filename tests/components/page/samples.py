@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+import leakage_samples
+
 from tfx_trust.components.page import render_overview, render_report
 from tfx_trust.components.page.run import NodeRun, Run
 from tfx_trust.components.release.config import ReleasePolicy
@@ -398,6 +400,10 @@ def wide_run() -> Run:
 
 REPORTS = {
     "leakage": leakage_report,
+    "leakage_full": leakage_samples.full,
+    "leakage_clean": leakage_samples.clean,
+    "leakage_nothing": leakage_samples.nothing_counted,
+    "leakage_hostile": lambda: leakage_samples.hostile(HOSTILE),
     "fairness": fairness_report,
     "drift": drift_report,
     "clean": lambda: clean_report("PrivacyAuditor"),

@@ -1,0 +1,84 @@
+"""One batch of examples as columns: what every reader makes, and all counting starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+Kind = Literal["text", "integer", "real"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of all batches of a data set, in one order.
+
+    Attributes
+    ----------
+    kinds
+        Kind by name.
+    plain
+        Columns whose values are wanted as they are besides (`Batch.plain`): label and time.
+    """
+
+    kinds: Mapping[str, Kind]
+    plain: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.kinds)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples of one split, as columns.
+
+    Attributes
+    ----------
+    names
+        Names of the columns.
+    terms
+        uint64 of shape ``(columns, 2, rows)``: what each column adds to a row's key
+        (see :mod:`~tfx_trust.components.leakage.hashing`); 0 where the value is missing.
+    numbers
+        Of each numeric column, float64 of shape ``(rows,)``; NaN where it has not exactly one value.
+    plain
+        Of the columns asked for, an Arrow array of shape ``(rows,)``: the value, or null where there is
+        not exactly one.
+    places
+        uint64 of shape ``(rows,)``: which row it is, unique within the split, so that it can be found
+        again; none where rows cannot be.
+    scores
+        float64 of shape ``(rows,)``: the model's score of each row; none without a model.
+    predicted
+        uint64 of shape ``(rows,)``: the term that the label column would have if the label were the score,
+        which tells whether a predicted class is right.
+    """
+
+    names: tuple[str, ...]
+    terms: np.ndarray
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    plain: Mapping[str, pa.Array] = field(default_factory=dict)
+    places: np.ndarray | None = None
+    scores: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.terms.shape[2])
+
+    def key(self, columns: Sequence[str]) -> np.ndarray:
+        """The rows' keys over some of the columns: uint64 of shape ``(2, rows)``."""
+        index = {name: number for number, name in enumerate(self.names)}
+        keys: np.ndarray = self.terms[[index[name] for name in columns]].sum(axis=0, dtype=np.uint64)
+        return keys
+
+
+def place_of(file: int, record: int | np.ndarray) -> np.ndarray:
+    """The place of a record: the file's number in the upper 24 bits, the record's in the lower 40."""
+    return (np.uint64(file) << np.uint64(40)) | np.asarray(record, np.uint64)

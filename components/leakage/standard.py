@@ -1,0 +1,48 @@
+"""TFX's schema artifact."""
+
+from __future__ import annotations
+
+import os
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.dsl.io import fileio
+from tfx.types import artifact
+
+from tfx_trust.components.errors import InputError
+
+
+def read_schema(source: artifact.Artifact) -> schema_pb2.Schema:
+    """The schema of a Schema artifact.
+
+    Raises
+    ------
+    InputError
+        If it has no file, or that is no schema.
+    """
+    paths = fileio.glob(os.path.join(source.uri, "*.pbtxt"))
+    if not paths:
+        raise InputError(f"{source.uri}: no schema (*.pbtxt) in there; connect the output of SchemaGen")
+    with fileio.open(paths[0], "r") as file:
+        return parse_schema(file.read(), paths[0])
+
+
+def parse_schema(text: str, place: str) -> schema_pb2.Schema:
+    """A schema from its text.
+
+    Parameters
+    ----------
+    text
+        A text-format ``Schema`` proto.
+    place
+        Where it is from, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        return text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as error:
+        raise InputError(f"{place}: not a text-format Schema proto: {error}") from None
