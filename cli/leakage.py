@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tfx_trust.components.leakage.config import LeakageSettings
+    from tfx_trust.components.leakage.files import Format
     from tfx_trust.components.leakage.report import LeakageReport
 
 STANDARD_OUTPUT = "-"
@@ -81,63 +83,79 @@ def command(
     from tfx_trust.components.report import InputRef
 
     settings = _settings(settings_file, options)
-    sides = paths_of(train), paths_of(evaluation)
-    told = format_of([*sides[0], *sides[1]], kind)
+    if score == settings.label:
+        raise UsageError(f"--score {score!r} is the label; name the column of the model's score")
     for path in (json_file, html_file):
         _check_writable(path)
+    sides = paths_of(train), paths_of(evaluation)
+    told = format_of([*sides[0], *sides[1]], kind)
     with _working(f"comparing {train} with {evaluation}"):
         if told == "tfrecord":
-            report = _of_records(sides[0], sides[1], settings, schema, score, predictions)
+            report = _of_records(*sides, settings, schema, score, predictions)
         else:
             if schema is not None:
                 raise UsageError("--schema is for TFRecords; CSV and Parquet tell their types themselves")
-            report = _of_tables(sides[0], sides[1], told, settings, score, predictions)
-    report.component = "LeakageValidator"
+            report = _of_tables(*sides, told, settings, score, predictions)
     report.inputs = {
         name: [InputRef(uri=path) for path in paths]
         for name, paths in zip(settings.splits, sides, strict=True)
     }
     _write(report, json_file, html_file)
+    if json_file != STANDARD_OUTPUT:
+        _say(report)
+        for name, path in (("report", json_file), ("page", html_file)):
+            if path is not None:
+                click.echo(f"{name:<8}{path}")
     sys.exit(status_of(report.verdict))
 
 
+# Settings
+
+
 def _settings(path: str | None, options: dict[str, Any]) -> LeakageSettings:
+    """The settings of the file, replaced or completed by the options."""
     from tfx_trust.components.leakage.config import LeakageSettings
 
-    given: dict[str, Any] = {}
-    if path is not None:
-        try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-        except ValueError as error:
-            raise UsageError(f"{path}: no JSON ({error})") from None
-        if not isinstance(given, dict):
-            raise UsageError(
-                f'{path}: settings are an object of names and values, e.g. {{"label": "defaulted"}}'
-            )
+    given = _settings_of_file(path) if path is not None else {}
     lists = {"features": options["feature"], "exclude": options["exclude"], "groups": options["group"]}
     given |= {name: list(values) for name, values in lists.items() if values}
     names = ("label", "time", "time_format", "weight")
     given |= {name: options[name] for name in names if options[name] is not None}
     if options["keys"]:
-        given["keys"] = {**given.get("keys", {}), **dict(_key(text) for text in options["keys"])}
+        given["keys"] = dict(_key(text) for text in options["keys"])
     if "label" not in given:
         raise UsageError("no label: name its column by --label")
     return LeakageSettings.of(given)
 
 
+def _settings_of_file(path: str) -> dict[str, Any]:
+    try:
+        given = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); name a file with settings") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: no JSON ({error}); correct it") from None
+    if not isinstance(given, dict):
+        raise UsageError(
+            f'{path}: settings are names and values, e.g. {{"label": "defaulted"}}; write them so'
+        )
+    return given
+
+
 def _key(text: str) -> tuple[str, list[str]]:
-    name, equals, columns = text.partition("=")
-    if not (name and equals and columns):
+    name, _, columns = text.partition("=")
+    if not (name and columns):
         raise UsageError(f"--key {text!r}: expected NAME=F,F, e.g. person=name,birthday")
     return name, columns.split(",")
+
+
+# Checks
 
 
 def _of_tables(
     train: list[str],
     evaluation: list[str],
-    kind: Any,
+    kind: Format,
     settings: LeakageSettings,
     score: str | None,
     predictions: str | None,
@@ -145,20 +163,36 @@ def _of_tables(
     from tfx_trust.components.leakage.check import check_leakage
     from tfx_trust.components.leakage.files import read_tables
 
-    first, second = read_tables(train, evaluation, kind)
+    _check_memory([*train, *evaluation], kind, settings)
+    # Arrow would read what looks like a number or another format's date in its own way.
+    texts = [settings.time] if settings.time and settings.time_format else []
+    first, second = read_tables(train, evaluation, kind, texts=texts)
+    scores = None
     if predictions is not None:
         scores = _predictions(predictions, score)
     elif score is not None:
-        if score not in second.column_names:
-            raise unknown("score column", score, second.column_names)
-        scores = second[score]
-        # A score is no feature, also where train has one.
+        scores = _column(second, score, evaluation[0])
+        # A score is no feature, in train neither.
         first, second = (
             table.drop([score]) if score in table.column_names else table for table in (first, second)
         )
-    else:
-        scores = None
     return check_leakage(first, second, settings, scores=scores)
+
+
+def _check_memory(paths: list[str], kind: Format, settings: LeakageSettings) -> None:
+    """Refuses what does not fit into memory: tables are compared in this process alone."""
+    from tfx_trust.components.leakage.files import estimate_mb
+
+    if settings.driver == "beam":
+        raise UsageError("driver 'beam' is for TFRecords; write the rows as such, or leave driver out")
+    needed = estimate_mb(paths, kind) if settings.driver == "auto" else 0
+    if needed > settings.memory_limit_mb:
+        raise InputError(
+            f"the files take about {needed:,} MB in memory, and the limit is {settings.memory_limit_mb:,} "
+            "MB; raise "
+            "memory_limit_mb in --settings, or write the rows as TFRecords, which Beam compares piece by "
+            "piece"
+        )
 
 
 def _of_records(
@@ -173,53 +207,52 @@ def _of_records(
         raise UsageError(
             "--score of TFRecords needs --predictions FILE: a CSV or Parquet with a row for each example"
         )
-    with _quiet():
-        from tfx_trust.components.leakage.examples_driver import check_examples
+    # TensorFlow's messages are of no use here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    from tfx_trust.components.leakage.examples_driver import check_examples
+
+    known = None
+    if schema is not None:
         from tfx_trust.components.leakage.standard import parse_schema
 
-        known = None
-        if schema is not None:
-            try:
-                known = parse_schema(Path(schema).read_text(encoding="utf-8"), schema)
-            except OSError as error:
-                raise InputError(f"{schema}: cannot be read ({error.strerror})") from None
-        scores = None
-        if predictions is not None:
-            scores = _predictions(predictions, score).to_numpy()
-            if scores.dtype.kind not in "fiu":
-                raise UsageError(
-                    f"{predictions}: of TFRecords a score must be a number, found {scores.dtype}"
-                )
-        return check_examples(train, evaluation, settings, schema=known, scores=scores)
+        try:
+            known = parse_schema(Path(schema).read_text(encoding="utf-8"), schema)
+        except OSError as error:
+            raise UsageError(f"{schema}: cannot be read ({error.strerror}); name a schema's file") from None
+    scores = None
+    if predictions is not None:
+        scores = _predictions(predictions, score).to_numpy()
+        if scores.dtype.kind not in "fiu":
+            raise InputError(f"{predictions}: scores of TFRecords are numbers, found text; give numbers")
+    return check_examples(train, evaluation, settings, schema=known, scores=scores)
 
 
 def _predictions(place: str, score: str | None) -> pa.ChunkedArray:
-    from tfx_trust.components.leakage.files import format_of, paths_of, read_tables
+    """The scores in a file of their own."""
+    from tfx_trust.components.leakage.files import format_of, paths_of, read_table
 
     paths = paths_of(place)
     kind = format_of(paths)
     if kind == "tfrecord":
-        raise UsageError(f"{place}: predictions are read from CSV or Parquet")
-    table = read_tables(paths, paths[:1], kind)[0]
+        raise UsageError(f"{place}: predictions are read from CSV or Parquet; write them as such")
+    table = read_table(paths, kind)
     if score is None:
         if table.num_columns != 1:
             raise UsageError(
-                f"{place}: has {', '.join(table.column_names)}; say by --score which is the score"
+                f"{place}: has {', '.join(table.column_names)}; name the score's column by --score"
             )
         score = table.column_names[0]
-    if score not in table.column_names:
-        raise unknown("score column", score, table.column_names)
-    return table[score]
+    return _column(table, score, place)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """TensorFlow's messages are of no use here."""
-    import os
+def _column(table: pa.Table, name: str, place: str) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        raise unknown(f"score column of {place}", name, table.column_names)
+    return table[name]
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    yield
+
+# What is told
 
 
 @contextlib.contextmanager
@@ -235,40 +268,47 @@ def _working(what: str) -> Iterator[None]:
 
 
 def _check_writable(path: str | None) -> None:
-    if path not in (None, STANDARD_OUTPUT) and not Path(str(path)).resolve().parent.is_dir():
-        raise UsageError(f"{path}: no such folder to write to")
+    """Tells before the work, and not after it, that a file cannot be written."""
+    if path is None or path == STANDARD_OUTPUT:
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file to write")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"{path}: no such folder to write to; make it first")
 
 
 def _write(report: LeakageReport, json_file: str | None, html_file: str | None) -> None:
     if html_file is not None:
         from tfx_trust.components.page import render_report
 
-        Path(html_file).write_text(
-            render_report(report, str(Path(html_file).resolve().parent)), encoding="utf-8"
-        )
+        _write_text(html_file, render_report(report, str(Path(html_file).resolve().parent)))
     if json_file == STANDARD_OUTPUT:
         click.echo(report.to_json(), nl=False)
-        return
-    if json_file is not None:
-        Path(json_file).write_text(report.to_json(), encoding="utf-8")
-    _say(report)
-    for written in (json_file, html_file):
-        if written is not None:
-            click.echo(f"written: {written}")
+    elif json_file is not None:
+        _write_text(json_file, report.to_json())
+
+
+def _write_text(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _say(report: LeakageReport) -> None:
-    """The verdict, then what was found and what to do about it."""
+    """The verdict, what was found and what to do about it, and what was looked at."""
     from tfx_trust.components.page.words import summary
     from tfx_trust.components.report import Severity
 
-    click.echo(f"{report.verdict}: {summary(report)}")
+    colours = {"fail": "red", "warn": "yellow", "pass": "green"}
+    verdict = click.style(f"{report.verdict}", bold=True, fg=colours.get(str(report.verdict)))
+    click.echo(f"{verdict}: {summary(report)}\n")
+    width = max((len(str(finding.severity)) for finding in report.findings), default=0)
     for finding in report.findings:
-        about = f" ({finding.subject})" if finding.subject else ""
-        click.echo(f"\n{finding.severity}  {finding.check}{about}")
-        click.echo(f"  {finding.message}")
+        severity = click.style(f"{finding.severity!s:<{width}}", fg=colours.get(str(finding.severity)))
+        click.echo(f"{severity}  {finding.message}")
         if finding.remedy and finding.severity is not Severity.INFO:
-            click.echo(f"  What to do: {finding.remedy}")
-    click.echo()
-    counts = ", ".join(f"{count:,} {name}" for name, count in report.leakage.examples.items())
-    click.echo(f"{counts} examples, {len(report.leakage.features)} features")
+            click.echo(f"{'':{width}}  What to do: {finding.remedy}")
+    counts = " and ".join(f"{count:,} {name}" for name, count in report.leakage.examples.items())
+    click.echo(f"\n{counts} examples")

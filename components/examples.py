@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfx_trust.components.errors import InputError, unknown
 from tfx_trust.components.leakage import hashing
 from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of
 
-BATCH_ROWS = 4_096
+BATCH_ROWS = 8_192
 INFERRED_FROM = 1_000
 """Records of each file that types are inferred from where there is no schema."""
 
+_TENSORS: dict[Kind, Any] = {"text": tf.string, "integer": tf.int64, "real": tf.float32}
+_LISTS: dict[str, Kind] = {"bytes_list": "text", "int64_list": "integer", "float_list": "real"}
+_TYPES: dict[int, Kind] = {schema_pb2.BYTES: "text", schema_pb2.INT: "integer", schema_pb2.FLOAT: "real"}
+_UNUSED = frozenset({schema_pb2.DEPRECATED, schema_pb2.DISABLED, schema_pb2.PLANNED})
 # Public on purpose: they only have to differ. See hashing.py for what the keys are no defence against.
 _HASH_KEYS = ((0x243F6A8885A308D, 0x13198A2E0370734), (0x24A4093822299F3, 0x1D0082EFA98EC4E))
 _HASH_RANGE = 2**63 - 1
-_UNUSED = frozenset(
-    {
-        schema_pb2.DEPRECATED,
-        schema_pb2.DISABLED,
-        schema_pb2.PLANNED,
-    }
-)
+# Length and two checksums around each record.
+_FRAMING = 16
+_FILE_FORMAT = "tfrecords_gzip"
 
 
 # Artifacts
@@ -65,30 +68,41 @@ def split_files(artifact: Any, split: str) -> list[str]:
     InputError
         If there is no such split, it has no files, or they do not hold tf.Examples in TFRecords.
     """
-    from tfx.components.util import examples_utils
-    from tfx.proto import example_gen_pb2
-
     known = splits_of(artifact)
     if split not in known:
         raise InputError(f"{artifact.uri}: no split {split!r}; it has {', '.join(known) or 'none'}")
+    _check_format(artifact)
+    folder = split_folder(artifact, split)
+    files = files_of(folder)
+    if not files:
+        raise InputError(f"{folder}: no files; the {split} split should be there: make the examples anew")
+    return files
+
+
+def _check_format(artifact: Any) -> None:
+    from tfx.components.util import examples_utils
+    from tfx.proto import example_gen_pb2
+
     payload = examples_utils.get_payload_format(artifact)
     if payload != example_gen_pb2.FORMAT_TF_EXAMPLE:
         name = example_gen_pb2.PayloadFormat.Name(payload)
         raise InputError(
-            f"{artifact.uri}: payload format {name}; only FORMAT_TF_EXAMPLE is read: let ExampleGen write "
-            "tf.Examples"
+            f"{artifact.uri}: payload format {name}; only FORMAT_TF_EXAMPLE is read: "
+            "let ExampleGen write tf.Examples"
         )
-    folder = split_folder(artifact, split)
-    files = files_of(folder)
-    if not files:
-        raise InputError(f"{folder}: no files; the {split} split should be there")
-    return files
+    file_format = examples_utils.get_file_format(artifact)
+    if file_format != _FILE_FORMAT:
+        raise InputError(
+            f"{artifact.uri}: file format {file_format}; only {_FILE_FORMAT} is read: "
+            "let ExampleGen write TFRecords"
+        )
 
 
 def files_of(folder: str) -> list[str]:
     """Data files of a folder, sorted; hidden and temporary ones are left out."""
     if not tf.io.gfile.isdir(folder):
         return []
+    # Some file systems mark a folder with a slash at the end.
     names = [
         name
         for name in tf.io.gfile.listdir(folder)
@@ -98,9 +112,6 @@ def files_of(folder: str) -> list[str]:
 
 
 # Layout
-
-
-_KINDS: dict[int, Kind] = {schema_pb2.BYTES: "text", schema_pb2.INT: "integer", schema_pb2.FLOAT: "real"}
 
 
 def layout_of_schema(schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> Layout:
@@ -121,18 +132,16 @@ def layout_of_schema(schema: schema_pb2.Schema, columns: Sequence[str] | None = 
         If a feature has no type, or a nested one.
     """
     features = {item.name: item for item in schema.feature if item.lifecycle_stage not in _UNUSED}
-    for name in columns or ():
+    kinds = {}
+    for name in features if columns is None else columns:
         if name not in features:
             raise unknown("feature of the schema", name, features)
-    kinds = {}
-    for name in columns if columns is not None else features:
-        kind = _KINDS.get(features[name].type)
+        kind = _TYPES.get(features[name].type)
         if kind is None:
             found = schema_pb2.FeatureType.Name(features[name].type)
             raise InputError(
-                f"feature {name!r} has type {found} in the schema; BYTES, INT or FLOAT is needed: give it "
-                "one, or name the "
-                "features to look at"
+                f"feature {name!r} has type {found} in the schema; BYTES, INT or FLOAT is needed: "
+                "give it one, or name the features to look at"
             )
         kinds[name] = kind
     return Layout(kinds)
@@ -141,77 +150,82 @@ def layout_of_schema(schema: schema_pb2.Schema, columns: Sequence[str] | None = 
 def layout_of_files(files: Mapping[str, Sequence[str]], columns: Sequence[str] | None = None) -> Layout:
     """The columns by the first thousand records of every file, where there is no schema.
 
+    A feature that none of them has is not found; give a schema where that matters.
+
     Parameters
     ----------
     files
         Files by split.
     columns
-        Those to take; all if not given.
+        Those to take; one that is named may be absent from a split. All if not given.
 
     Raises
     ------
     InputError
-        If splits have different columns, or a column has different types.
+        If there is no record, a column has different types, or splits have different columns.
     UsageError
         If `columns` names one that is in no record.
     """
-    seen: dict[str, dict[str, tuple[Kind, str]]] = {}
-    for split, paths in files.items():
-        found = seen.setdefault(split, {})
-        for path in paths:
-            for name, kind in _kinds_in(path).items():
-                before = next((side[name] for side in seen.values() if name in side), None)
-                if before is not None and before[0] != kind:
-                    raise InputError(
-                        f"feature {name!r} is {before[0]} in {before[1]} and {kind} in {path}; equal "
-                        "values would not be "
-                        "seen, so write it as one type"
-                    )
-                found.setdefault(name, (kind, path))
-    everywhere = list(dict.fromkeys(name for found in seen.values() for name in found))
+    seen = {split: _features_in(paths) for split, paths in files.items()}
+    # A split without records does not tell which columns it has.
+    seen = {split: found for split, found in seen.items() if found}
+    if not seen:
+        raise InputError(
+            f"no record in the files of {', '.join(files) or 'no split'}; make the examples anew"
+        )
+    everywhere = sorted({name for found in seen.values() for name in found})
+    if columns is None:
+        _check_same(seen)
     for name in columns or ():
         if name not in everywhere:
             raise unknown("feature of the examples", name, everywhere)
-    wanted = everywhere if columns is None else list(columns)
+    return Layout({name: _kind_of(name, seen) for name in (everywhere if columns is None else columns)})
+
+
+def _features_in(paths: Sequence[str]) -> dict[str, dict[Kind, str]]:
+    """By feature, each kind that it is written as and where it is so first."""
+    found: dict[str, dict[Kind, str]] = {}
+    for path in paths:
+        for number, record in enumerate(islice(records(path), INFERRED_FROM)):
+            for name, feature in _parsed(record, path, number).features.feature.items():
+                kinds = found.setdefault(name, {})
+                # An empty list has a type all the same, which the parser insists on.
+                which = feature.WhichOneof("kind")
+                if which is not None:
+                    kinds.setdefault(_LISTS[which], f"{path} (record {number:,})")
+    return found
+
+
+def _check_same(seen: Mapping[str, Mapping[str, Any]]) -> None:
     alone = {
-        split: [
-            name for name in found if name in wanted and any(name not in other for other in seen.values())
-        ]
+        split: sorted(name for name in found if any(name not in other for other in seen.values()))
         for split, found in seen.items()
     }
-    if any(alone.values()):
-        told = "; ".join(
-            f"{split} alone has {', '.join(sorted(names))}" for split, names in alone.items() if names
-        )
+    told = "; ".join(f"{split} alone has {', '.join(names)}" for split, names in alone.items() if names)
+    if told:
         raise InputError(
             f"the splits have different columns: {told}; name those to look at as features, or give a schema"
         )
-    return Layout(
-        {name: next(found[name][0] for found in seen.values() if name in found) for name in sorted(wanted)}
-    )
 
 
-def _kinds_in(path: str) -> dict[str, Kind]:
-    kinds: dict[str, Kind] = {}
-    names: dict[str, Kind] = {"bytes_list": "text", "int64_list": "integer", "float_list": "real"}
-    for number, record in enumerate(islice(records(path), INFERRED_FROM)):
-        for name, feature in _parsed(record, path, number).features.feature.items():
-            which = feature.WhichOneof("kind")
-            if which is None or not getattr(feature, which).value:
-                continue
-            if kinds.setdefault(name, names[which]) != names[which]:
-                raise InputError(
-                    f"{path}: feature {name!r} is {kinds[name]} in some records and {names[which]} in "
-                    f"record {number:,}; "
-                    "write it as one type"
-                )
-    return kinds
+def _kind_of(name: str, seen: Mapping[str, Mapping[str, Mapping[Kind, str]]]) -> Kind:
+    found: dict[Kind, str] = {}
+    for features in seen.values():
+        for kind, where in features.get(name, {}).items():
+            found.setdefault(kind, where)
+    if len(found) > 1:
+        told = " and ".join(f"{kind} in {where}" for kind, where in found.items())
+        raise InputError(
+            f"feature {name!r} is {told}; equal values would not be seen, so write it as one type"
+        )
+    # Without any value it is as good as any.
+    return next(iter(found), "text")
 
 
 def _parsed(record: bytes, path: str, number: int) -> tf.train.Example:
     try:
         return tf.train.Example.FromString(record)
-    except Exception:
+    except DecodeError:
         raise InputError(
             f"{path}: record {number:,} is no tf.Example; write the file anew, or leave it out"
         ) from None
@@ -228,66 +242,81 @@ def records(path: str) -> Iterator[bytes]:
     InputError
         If the file is missing, cut short or damaged.
     """
-    for batch, _ in serialized_batches(path, 1_024):
+    for batch, _ in serialized_batches(path, INFERRED_FROM):
         yield from batch.numpy().tolist()
 
 
 def serialized_batches(path: str, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
-    """The records of a TFRecord file, so many at a time, each batch with the number of its first record."""
+    """The records of a TFRecord file, so many at a time, each batch with the number of its first record.
+
+    A file that is not compressed and was cut exactly between two records cannot be told from a whole one.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cut short or damaged: at the latest when all of it has been read.
+    """
     compressed = path.endswith(".gz")
     if not tf.io.gfile.exists(path):
-        raise InputError(f"{path}: no such file; make the examples anew")
-    count = size = 0
+        raise InputError(f"{path}: no such file; make the examples anew, or check the path")
+    read = size = 0
     try:
         for batch in tf.data.TFRecordDataset(path, "GZIP" if compressed else "").batch(rows):
-            yield batch, count
-            count += int(batch.shape[0])
-            size += int(tf.reduce_sum(tf.strings.length(batch)))
+            yield batch, read
+            read += int(batch.shape[0])
+            size += int(tf.reduce_sum(tf.cast(tf.strings.length(batch), tf.int64)))
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.InvalidArgumentError) as error:
-        raise InputError(_damaged(path, count, _first_line(error))) from None
+        raise _damaged(path, read, _reason(error)) from None
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{path}: cannot be read ({_reason(error)}); check that it is a file and that you may read it"
+        ) from None
     if compressed:
-        _check_end(path, count, size + _FRAMING * count)
+        _check_end(path, read, size + _FRAMING * read)
 
 
-# Length and two checksums around each record.
-_FRAMING = 16
+def _check_end(path: str, read: int, size: int) -> None:
+    """A gzip file that was cut may look to TensorFlow like one that ends: its trailer tells.
 
-
-def _check_end(path: str, count: int, size: int) -> None:
-    """A gzip file that was cut looks to TensorFlow like one that ends: its trailer tells.
-
-    The last four bytes are the length of what was compressed, which the records add up to. Where they do
-    not, there may be several gzip members, as of files put together: only then all is read once more.
+    The last four bytes are the length of what was compressed (RFC 1952, section 2.3.1), which the records
+    add up to. Where they do not, there may be several gzip members, as of files put together: only then
+    all is read once more.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
         length = file.size()
+        if not length:
+            raise _damaged(path, read, "it has no bytes")
         file.seek(max(0, length - 4))
-        told = int.from_bytes(file.read(4), "little")
-        if length >= 18 and told == size % 2**32:
+        if int.from_bytes(file.read(4), "little") == size % 2**32:
             return
         file.seek(0)
         try:
             with gzip.GzipFile(fileobj=file) as whole:
                 found = sum(len(chunk) for chunk in iter(lambda: whole.read(1 << 20), b""))
         except (EOFError, OSError, zlib.error) as error:
-            raise InputError(_damaged(path, count, str(error))) from None
+            raise _damaged(path, read, str(error)) from None
     if found != size:
-        raise InputError(_damaged(path, count, f"{found - size:,} bytes are left over"))
+        raise _damaged(path, read, f"{found - size:,} bytes are left over")
 
 
-def _damaged(path: str, count: int, why: str) -> str:
-    return f"{path}: damaged or cut short after about {count:,} records ({why}); copy or make it anew"
+def _damaged(path: str, read: int, why: str) -> InputError:
+    hint = "" if read else "; a name ends in .gz if, and only if, the file is GZIP"
+    return InputError(
+        f"{path}: damaged or cut short after about {read:,} records ({why}); copy or make it anew{hint}"
+    )
 
 
-def _first_line(error: Exception) -> str:
-    text = getattr(error, "message", str(error)).strip()
-    return text.splitlines()[0][:120] if text else type(error).__name__
+def _reason(error: Exception) -> str:
+    """The first line of an error of TensorFlow, without the names of its own operations."""
+    text = re.sub(r"^(\{\{.*?\}\}\s*)+|\s*\[(Op:|\[).*", "", str(getattr(error, "message", error)).strip())
+    return text.partition("\n")[0][:120] or type(error).__name__
 
 
 class Decoder:
     """Turns serialized tf.Examples into batches of columns.
 
-    The result of a row does not depend on the batch that it is in.
+    The result of a row does not depend on the batch that it is in. Texts are hashed by SipHash
+    (Aumasson & Bernstein 2012), once a lane.
 
     Parameters
     ----------
@@ -303,28 +332,27 @@ class Decoder:
         names = {kind: [name for name, of in self.layout.kinds.items() if of == kind] for kind in _TENSORS}
         self._names = [name for kind in _TENSORS for name in names[kind]]
         position = {name: number for number, name in enumerate(self.layout.names)}
-        self._order = np.array([position[name] for name in self._names], np.int64)
+        self._order = [position[name] for name in self._names]
         self._seeds = hashing.seeds_of(self._names)
-        self._bounds = np.cumsum([0, *(len(names[kind]) for kind in _TENSORS)])
-        self._plain_texts = [name for name in names["text"] if name in self.layout.plain]
+        texts = [name for name in names["text"] if name in self.layout.plain]
         spec = {name: tf.io.RaggedFeature(_TENSORS[kind]) for kind in _TENSORS for name in names[kind]}
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
         def decode(serialized: tf.Tensor) -> dict[str, Any]:
             parsed = tf.io.parse_example(serialized, spec)
-            decoded: dict[str, Any] = {"splits": tf.stack([parsed[name].row_splits for name in self._names])}
-            for kind, tensor in _TENSORS.items():
-                if names[kind]:
-                    decoded[kind] = tf.concat(
-                        [tf.cast(parsed[name].values, tensor) for name in names[kind]], 0
-                    )
-            if names["text"]:
-                texts = decoded.pop("text")
+            values = {
+                kind: tf.concat([parsed[name].values for name in names[kind]], 0)
+                for kind in _TENSORS
+                if names[kind]
+            }
+            decoded = {"splits": tf.stack([parsed[name].row_splits for name in self._names]), "plain": {}}
+            if "text" in values:
+                hashed = values.pop("text")
                 decoded["hashes"] = tf.stack(
-                    [tf.strings.to_hash_bucket_strong(texts, _HASH_RANGE, key) for key in _HASH_KEYS]
+                    [tf.strings.to_hash_bucket_strong(hashed, _HASH_RANGE, key) for key in _HASH_KEYS]
                 )
-            decoded["plain"] = {name: parsed[name].values for name in self._plain_texts}
-            return decoded
+                decoded["plain"] = {name: parsed[name].values for name in texts}
+            return decoded | values
 
         self._decode = decode
 
@@ -348,98 +376,92 @@ class Decoder:
 
         Raises
         ------
-        tf.errors.InvalidArgumentError
+        tf.errors.InvalidArgumentError, UnicodeDecodeError
             If a record is no tf.Example, or a feature has another type than the layout says;
             :func:`read_batches` says which.
         """
         decoded = self._decode(serialized)
-        texts = decoded.pop("plain")
+        texts = {name: values.numpy() for name, values in decoded.pop("plain").items()}
         arrays = {key: value.numpy() for key, value in decoded.items()}
-        rows = int(serialized.shape[0])
         splits = arrays["splits"].astype(np.int64)
-        hashes, valid, numbers = self._values(arrays, splits, rows)
-        terms = self._terms(hashes, valid, splits, rows)
-        plain = self._plain(texts, splits, numbers)
+        single = np.diff(splits, axis=1) == 1
+        given = self._numbers_given(arrays, splits)
+        numbers = {
+            name: _only_value(given[name], splits[row], single[row]) for name, row in self._rows(given)
+        }
+        plain = {
+            name: _only_value_or_null(texts.get(name, given.get(name)), splits[row], single[row])
+            for name, row in self._rows(self.layout.plain)
+        }
+        terms = self._terms(*_hashes(arrays), splits, single)
         return Batch(self.layout.names, terms, numbers, plain, places)
 
-    def _values(
-        self, arrays: Mapping[str, np.ndarray], splits: np.ndarray, rows: int
-    ) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
-        """Hashes of all values, column after column; which are not NaN; and the numbers."""
-        hashes = [arrays["hashes"].view(np.uint64)] if "hashes" in arrays else []
-        valid = None
-        numbers: dict[str, np.ndarray] = {}
-        before = int(splits[: self._bounds[1], -1].sum())
-        for kind, begin, end in (("integer", *self._bounds[1:3]), ("real", *self._bounds[2:4])):
-            if begin == end:
-                continue
-            values = arrays[kind]
-            missing = np.isnan(values) if kind == "real" else np.zeros(0, bool)
-            if missing.any():
-                valid = np.ones(int(splits[:, -1].sum()), bool)
-                valid[before : before + len(values)] = ~missing
-                values = np.where(missing, 0, values)
-            one = hashing.of_integers(values) if kind == "integer" else hashing.of_reals(values)
-            hashes.append(np.stack([one, one]))
-            numbers |= self._numbers(arrays[kind], splits, begin, end, rows)
-            before += len(values)
-        return np.concatenate(hashes, axis=1), valid, numbers
+    def _rows(self, names: Any) -> list[tuple[str, int]]:
+        """Some columns, each with its number in the graph's order."""
+        return [(name, self._names.index(name)) for name in names]
 
-    def _numbers(
-        self, values: np.ndarray, splits: np.ndarray, begin: int, end: int, rows: int
-    ) -> dict[str, np.ndarray]:
-        found = {}
-        offset = 0
-        for column in range(begin, end):
-            bounds = splits[column]
-            part = values[offset : offset + bounds[-1]]
-            offset += bounds[-1]
-            if len(part) == rows and (np.diff(bounds) == 1).all():
-                single = part.astype(np.float64)
-            else:
-                single = np.full(rows, np.nan)
-                one = np.diff(bounds) == 1
-                single[one] = part[bounds[:-1][one]]
-            found[self._names[column]] = single
-        return found
+    def _numbers_given(self, arrays: Mapping[str, np.ndarray], splits: np.ndarray) -> dict[str, np.ndarray]:
+        """All values of each numeric column, int64 or float32."""
+        given: dict[str, np.ndarray] = {}
+        begin = dict.fromkeys(_TENSORS, 0)
+        for name, total in zip(self._names, splits[:, -1].tolist(), strict=True):
+            kind = self.layout.kinds[name]
+            if kind != "text":
+                given[name] = arrays[kind][begin[kind] : begin[kind] + total]
+                begin[kind] += total
+        return given
 
     def _terms(
-        self, hashes: np.ndarray, valid: np.ndarray | None, splits: np.ndarray, rows: int
+        self, hashes: np.ndarray, valid: np.ndarray, splits: np.ndarray, single: np.ndarray
     ) -> np.ndarray:
-        """What each column adds to the keys: uint64 ``(columns, 2, rows)``, in the layout's order."""
-        terms = np.empty((len(splits), hashing.LANES, rows), np.uint64)
+        """What each column adds to keys, uint64 of shape ``(columns, 2, rows)``, as the layout has them."""
+        terms = np.zeros((len(splits), hashing.LANES, single.shape[1]), np.uint64)
+        all_valid = bool(valid.all())
         begin = 0
-        for column, bounds in enumerate(splits):
+        for column, (position, bounds, one) in enumerate(zip(self._order, splits, single, strict=True)):
             end = begin + int(bounds[-1])
-            terms[self._order[column]] = hashing.terms(
-                hashes[:, begin:end],
-                self._seeds[:, column],
-                bounds,
-                None if valid is None else valid[begin:end],
-            )
+            values, seed = hashes[:, begin:end], self._seeds[:, column]
+            there = None if all_valid else valid[begin:end]
+            if int(np.count_nonzero(one)) == end - begin < len(one):
+                # No row has two: the same terms without looking for places in lists.
+                terms[position][:, one] = hashing.terms(values, seed, None, there)
+            else:
+                terms[position] = hashing.terms(values, seed, bounds, there)
             begin = end
         return terms
 
-    def _plain(
-        self, texts: Mapping[str, tf.Tensor], splits: np.ndarray, numbers: Mapping[str, np.ndarray]
-    ) -> dict[str, pa.Array]:
-        plain = {}
-        for name in self.layout.plain:
-            if name in numbers:
-                values = numbers[name]
-                missing = np.isnan(values)
-                whole = self.layout.kinds[name] == "integer"
-                typed = np.where(missing, 0, values).astype(np.int64) if whole else values
-                plain[name] = pa.array(typed, mask=missing)
-            else:
-                bounds = splits[self._names.index(name)]
-                one = np.diff(bounds) == 1
-                index = pa.array(np.where(one, bounds[:-1], 0), mask=~one)
-                plain[name] = pa.array(texts[name].numpy(), pa.binary()).take(index)
-        return plain
+
+def _hashes(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of all values, column by column, uint64 of shape ``(2, values)``; and which are not NaN."""
+    hashes, valid = [], []
+    if "hashes" in arrays:
+        hashes.append(arrays["hashes"].view(np.uint64))
+    if "integer" in arrays:
+        one = hashing.of_integers(arrays["integer"])
+        hashes.append(np.stack([one, one]))
+    valid.append(np.ones(sum(part.shape[1] for part in hashes), bool))
+    if "real" in arrays:
+        missing = np.isnan(arrays["real"])
+        one = hashing.of_reals(np.where(missing, 0, arrays["real"]))
+        hashes.append(np.stack([one, one]))
+        valid.append(~missing)
+    return np.concatenate(hashes, axis=1), np.concatenate(valid)
 
 
-_TENSORS: dict[Kind, Any] = {"text": tf.string, "integer": tf.int64, "real": tf.float32}
+def _only_value(values: np.ndarray, splits: np.ndarray, single: np.ndarray) -> np.ndarray:
+    """The number of each row that has exactly one, float64; NaN elsewhere."""
+    numbers = np.full(len(single), np.nan)
+    numbers[single] = values[splits[:-1][single]]
+    return numbers
+
+
+def _only_value_or_null(values: Any, splits: np.ndarray, single: np.ndarray) -> pa.Array:
+    """The value of each row that has exactly one, as an Arrow array; null elsewhere, and for NaN."""
+    if values.dtype.kind == "f":
+        typed = pa.array(values.astype(np.float64), from_pandas=True)
+    else:
+        typed = pa.array(values, pa.binary() if values.dtype.kind == "O" else pa.int64())
+    return typed.take(pa.array(np.where(single, splits[:-1], 0), pa.int64(), mask=~single))
 
 
 def read_batches(
@@ -463,7 +485,7 @@ def read_batches(
     first_file
         Number of the first file, for `Batch.places`.
     scorer
-        From serialized examples to the model's scores.
+        From serialized examples to the model's scores, float64 of shape ``(rows,)``.
 
     Raises
     ------
@@ -475,7 +497,8 @@ def read_batches(
             rows = int(serialized.shape[0])
             try:
                 batch = decoder.decode(serialized, places=place_of(number, np.arange(first, first + rows)))
-            except tf.errors.InvalidArgumentError as error:
+            except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
+                # The latter where the message of the former would quote bytes that are no text.
                 raise _undecodable(serialized, path, first, decoder.layout, error) from None
             yield batch if scorer is None else _scored(batch, scorer(serialized), decoder.layout)
 
@@ -495,30 +518,43 @@ def _undecodable(
     serialized: tf.Tensor, path: str, first: int, layout: Layout, error: Exception
 ) -> InputError:
     """The error that names the record and feature at fault."""
-    kinds: dict[str, Kind] = {"bytes_list": "text", "int64_list": "integer", "float_list": "real"}
     for number, record in enumerate(serialized.numpy().tolist(), start=first):
         for name, feature in _parsed(record, path, number).features.feature.items():
             which = feature.WhichOneof("kind")
-            if which is not None and name in layout.kinds and kinds[which] != layout.kinds[name]:
+            if which is not None and name in layout.kinds and _LISTS[which] != layout.kinds[name]:
                 return InputError(
-                    f"{path}: feature {name!r} is {kinds[which]} in record {number:,}; "
-                    f"{layout.kinds[name]} is expected: "
-                    "correct the schema, or write the feature as one type"
+                    f"{path}: feature {name!r} is {_LISTS[which]} in record {number:,}; "
+                    f"{layout.kinds[name]} is expected: correct the schema, or write the feature as one type"
                 )
-    return InputError(f"{path}: records from {first:,} on cannot be decoded: {_first_line(error)}")
+    return InputError(
+        f"{path}: records from {first:,} on cannot be decoded ({_reason(error)}); write the file anew"
+    )
 
 
 def fetch(files: Sequence[str], places: Sequence[int]) -> dict[int, tf.train.Example]:
-    """The examples at some places, each file read only as far as need be."""
-    found = {}
+    """The examples at some places, each file read once, and only as far as need be.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or has no record at a place.
+    """
+    wanted = np.unique(np.array(places, np.uint64))
+    found: dict[int, tf.train.Example] = {}
     for number, path in enumerate(files):
-        wanted = sorted(place & (2**40 - 1) for place in places if place >> 40 == number)
-        if not wanted:
+        left = _of_file(wanted, number)
+        if not len(left):
             continue
-        dataset = tf.data.TFRecordDataset(path, "GZIP" if path.endswith(".gz") else "")
-        for position in dict.fromkeys(wanted):
-            for record in dataset.skip(position).take(1).as_numpy_iterator():
-                found[int(place_of(number, position))] = tf.train.Example.FromString(record)
+        last = int(left[-1])
+        for batch, first in serialized_batches(path, BATCH_ROWS):
+            end = first + int(batch.shape[0])
+            here = left[(left >= first) & (left < end)]
+            for position, record in zip(here.tolist(), tf.gather(batch, here - first).numpy(), strict=True):
+                found[int(place_of(number, position))] = _parsed(record, path, position)
+            if last < end:
+                break
+        else:
+            raise InputError(f"{path}: no record {last:,}; it was changed since it was read: run again")
     return found
 
 
@@ -526,6 +562,7 @@ def displayed(example: tf.train.Example, columns: Sequence[str]) -> dict[str, ob
     """Values by column, a single one as it is; none where missing. Not masked: that is for the caller."""
     values: dict[str, object] = {}
     for name in columns:
+        # Looking a feature up by index would add it.
         feature = example.features.feature.get(name)
         which = feature.WhichOneof("kind") if feature is not None else None
         items = list(getattr(feature, which).value) if which else []
@@ -546,6 +583,8 @@ def write_split(
 ) -> tuple[int, int]:
     """Writes a split anew: the records that stay are the same bytes in the same order.
 
+    A file is written beside the folder and gets its name in it when it is whole.
+
     Parameters
     ----------
     files
@@ -553,10 +592,10 @@ def write_split(
     folder
         Where to write; files keep their names.
     dropped
-        Places of the records to leave out; uint64, ascending.
+        Places of the records to leave out; uint64, ascending, each once.
     moved_in
-        Files of another split, and the places of those of its records that come here; they go into a
-        file of their own.
+        Files of another split, and the places of those of its records that come here, as for `dropped`;
+        they go into a file of their own.
 
     Returns
     -------
@@ -566,38 +605,83 @@ def write_split(
     Raises
     ------
     InputError
-        If a file is missing or damaged.
+        If a file is missing or damaged, two have the same name, or there is no record at a place.
     """
-    before = after = 0
-    for number, path in enumerate(files):
-        read, written = _copy(
-            [(path, number)], os.path.join(folder, os.path.basename(path)), dropped, keep=False
+    names = [os.path.basename(path) for path in files]
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        raise InputError(
+            f"{times} files to write to {folder} are named {name!r}; rename them, or write each split apart"
         )
-        before += read
-        after += written
+    tf.io.gfile.makedirs(folder)
+    read = kept = arrived = 0
+    for number, (path, name) in enumerate(zip(files, names, strict=True)):
+        of_file = _copy([(number, path)], folder, name, dropped, keep=False)
+        read, kept = read + of_file[0], kept + of_file[1]
+    _check_found(read - kept, dropped, files)
     for others, places in moved_in:
-        ending = ".gz" if others[0].endswith(".gz") else ""
-        name = os.path.join(folder, f"moved_in-00000-of-00001{ending}")
-        numbered = [(path, number) for number, path in enumerate(others)]
-        after += _copy(numbered, name, places, keep=True)[1]
-    return before, after
+        name = _unused(names, ".gz" if others[0].endswith(".gz") else "")
+        names.append(name)
+        _, written = _copy(list(enumerate(others)), folder, name, places, keep=True)
+        _check_found(written, places, others)
+        arrived += written
+    return read, kept + arrived
+
+
+def _unused(names: Sequence[str], ending: str) -> str:
+    """A name for records from elsewhere that none of the files has: a split may be written anew twice."""
+    return next(name for n in count() if (name := f"moved_in-{n:05d}{ending}") not in names)
+
+
+def _check_found(found: int, places: np.ndarray, files: Sequence[str]) -> None:
+    if found != len(places):
+        where = os.path.dirname(files[0]) if files else "no files"
+        raise InputError(
+            f"{where}: {found:,} records at {len(places):,} places; "
+            "the files were changed since they were read: run again"
+        )
 
 
 def _copy(
-    files: Sequence[tuple[str, int]], target: str, places: np.ndarray, *, keep: bool
+    files: Sequence[tuple[int, str]], folder: str, name: str, places: np.ndarray, *, keep: bool
 ) -> tuple[int, int]:
-    """Copies the records at some places, or all others; under another name until it is whole."""
-    staged = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}")
+    """Copies the records at some places, or all others, into one file; records read and written."""
+    # Beside the folder: whoever reads all that is in it must not meet half a file.
+    staged = f"{folder.rstrip('/')}.partial-{name}"
     read = written = 0
-    options = tf.io.TFRecordOptions(compression_type="GZIP" if target.endswith(".gz") else "")
-    with tf.io.TFRecordWriter(staged, options) as writer:
-        for path, number in files:
-            for batch, first in serialized_batches(path, BATCH_ROWS):
-                rows = int(batch.shape[0])
-                here = np.isin(place_of(number, np.arange(first, first + rows)), places)
-                for record in batch.numpy()[here if keep else ~here]:
-                    writer.write(record)
-                    written += 1
-                read += rows
-    tf.io.gfile.rename(staged, target, overwrite=True)
+    options = tf.io.TFRecordOptions(compression_type="GZIP" if name.endswith(".gz") else "")
+    try:
+        with tf.io.TFRecordWriter(staged, options) as writer:
+            for number, path in files:
+                for batch, first in serialized_batches(path, BATCH_ROWS):
+                    named = _among(places, number, first, int(batch.shape[0]))
+                    chosen = batch.numpy()[named if keep else ~named]
+                    for record in chosen:
+                        writer.write(record)
+                    read += len(named)
+                    written += len(chosen)
+        tf.io.gfile.rename(staged, os.path.join(folder, name), overwrite=True)
+    except BaseException:
+        if tf.io.gfile.exists(staged):
+            tf.io.gfile.remove(staged)
+        raise
     return read, written
+
+
+def _of_file(places: np.ndarray, number: int) -> np.ndarray:
+    """Numbers of the records of one file among ascending places, int64."""
+    begin, end = _position(places, number, 0), _position(places, number + 1, 0)
+    return (places[begin:end] - place_of(number, 0)).astype(np.int64)
+
+
+def _among(places: np.ndarray, number: int, first: int, rows: int) -> np.ndarray:
+    """Which records of a file, from the first on, are at one of some ascending places: bool, ``(rows,)``."""
+    begin, end = _position(places, number, first), _position(places, number, first + rows)
+    among = np.zeros(rows, bool)
+    among[(places[begin:end] - place_of(number, first)).astype(np.int64)] = True
+    return among
+
+
+def _position(places: np.ndarray, number: int, record: int) -> int:
+    """How many of some ascending places come before a record."""
+    return int(np.searchsorted(places, place_of(number, record)))

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pydantic
 
+from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
+from tfx_trust.components.leakage.report import LeakageReport
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.report import Report
 
 DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "report": Report,
+    "leakage-report": LeakageReport,
+    "leakage-settings": LeakageSettings,
+    "leakage-filter": FilterSettings,
     "release-report": ReleaseReport,
     "release-policy": ReleasePolicy,
 }

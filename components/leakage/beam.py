@@ -298,7 +298,7 @@ class _Reduce(beam.DoFn):
         self._shards = shards
 
     def start_bundle(self) -> None:
-        self._samplers = (Sampler(self._plan.settings.sample), Sampler(self._plan.settings.sample))
+        self._samplers = (Sampler(self._plan.sampled), Sampler(self._plan.sampled))
         self._seen = Seen()
         self._clear()
 

@@ -14,12 +14,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from tfx_trust.components.leakage.plan import FEW_ROWS
 from tfx_trust.components.leakage.sample import Sample
 from tfx_trust.components.report import Estimate
 
 # Groups that are in eval as a whole less often than this add nothing that a float could hold.
 _NEGLIGIBLE = 1e-18
-_COLLISION_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def collision_probabilities(train: Sample, evaluation: Sample, columns: Sequence
 
     Σ p(v) q(v) over the values v, estimated from the samples (from at most 20,000 rows of each).
     """
-    train, evaluation = (sample.smallest(_COLLISION_ROWS) for sample in (train, evaluation))
+    train, evaluation = (sample.smallest(FEW_ROWS) for sample in (train, evaluation))
     pairs = float(train.examples) * float(evaluation.examples)
     found = {}
     for name in columns:

@@ -16,6 +16,8 @@ from tfx_trust.components.page.charts import INK, PALETTE, VERDICT_COLOURS, Figu
 from tfx_trust.components.report import Verdict
 
 PLOT_WIDTH = 500
+MOST_FEATURES = 25
+"""Features in the chart; the page's table has them all."""
 OBSERVED, RANDOM, INDEPENDENT = "found", "a random split gives", "independent columns give, at most"
 _SHAPES = {OBSERVED: "circle", RANDOM: "M0,-1.9V1.9", INDEPENDENT: "M0,-1.6L1.6,0L0,1.6L-1.6,0Z"}
 _COLOURS = {OBSERVED: PALETTE[0], RANDOM: INK, INDEPENDENT: PALETTE[1]}
@@ -53,7 +55,7 @@ def figures(report: LeakageReport) -> list[Figure]:
             )
         )
     if section.features:
-        shown = told.charted(section.features)
+        shown = section.features[:MOST_FEATURES]
         bounds = {
             word: float(report.settings[name])
             for word, name in (("warn", "auc_warn"), ("fail", "auc_fail"))
@@ -70,7 +72,7 @@ def figures(report: LeakageReport) -> list[Figure]:
 
 
 def _overlap_chart(overlap: Sequence[Overlap], examples: int) -> Any:
-    marks = [
+    marks: list[dict[str, Any]] = [
         {"key": told.key(item.key), "what": what, "count": count}
         for item in overlap
         for what, count in (
@@ -80,7 +82,7 @@ def _overlap_chart(overlap: Sequence[Overlap], examples: int) -> Any:
         )
         if count is not None
     ]
-    bands = [
+    bands: list[dict[str, Any]] = [
         {
             "key": told.key(item.key),
             "low": max(0.0, item.expected_random_split - 2 * item.random_split_sd),
@@ -168,7 +170,7 @@ def _overlap_label(overlap: Sequence[Overlap]) -> str:
 
 
 def _features_chart(features: Sequence[FeatureLeakage], bounds: dict[str, float]) -> Any:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": item.name,
             "auc": item.auc,

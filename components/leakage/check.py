@@ -148,7 +148,7 @@ class _Collected:
         self.rows = 0
         self.labels = Labels()
         self.times = Times()
-        self.sampler = Sampler(plan.settings.sample)
+        self.sampler = Sampler(plan.sampled)
         self._plan = plan
         self._split = split
         self._parts: list[Reduced] = []

@@ -79,6 +79,10 @@ class Batch:
         return keys
 
 
+RECORD = np.uint64(2**40 - 1)
+"""The part of a place that is the record's number."""
+
+
 def place_of(file: int, record: int | np.ndarray) -> np.ndarray:
     """The place of a record: the file's number in the upper 24 bits, the record's in the lower 40."""
     return (np.uint64(file) << np.uint64(40)) | np.asarray(record, np.uint64)

@@ -35,13 +35,13 @@ def codes(
     kind
         Of the label: ``binary``, ``classes`` or ``number``.
     scores
-        float64; a row whose score is not known (NaN) has the code −1.
+        float64; a row whose score, or its distance from the label, is not known (NaN) has the code −1.
     positive
         Whether the label is the one that scores are for (binary).
     labels
         The label as a number (number).
     right
-        Whether the predicted class is the label (classes).
+        Whether the predicted class is the label (classes): 1 or 0, −1 where it is not known.
     """
     if kind == "binary":
         # Near 1 as fine as near 0: confident models crowd there.
@@ -49,15 +49,17 @@ def codes(
         code = _ordered(np.where(upper, 1 - scores, scores))
         value, target = np.where(upper, _TOP - code, code), positive.astype(np.int64)
     elif kind == "classes":
-        return np.zeros(len(right), np.int64), right.astype(np.int64)
+        return np.minimum(right, 0).astype(np.int64), np.maximum(right, 0).astype(np.int64)
     else:
-        value, target = _ordered(np.abs(scores - labels)), np.zeros(len(scores), np.int64)
+        scores = np.abs(scores - labels)
+        value, target = _ordered(scores), np.zeros(len(scores), np.int64)
     return np.where(np.isnan(scores), -1, value), target
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:
     """Codes in the order of the values, from the upper bits of their float32."""
-    bits = np.nan_to_num(values).astype(np.float32).view(np.uint32)
+    most = float(np.finfo(np.float32).max)
+    bits = np.clip(np.nan_to_num(values), -most, most).astype(np.float32).view(np.uint32)
     ordered = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31))
     return (ordered >> np.uint32(_SHIFT)).astype(np.int64)
 
@@ -88,13 +90,15 @@ def consequence(key: str, kind: str, scored: np.ndarray, settings: LeakageSettin
     Returns
     -------
     Consequence or None
-        None if nothing was scored.
+        None if nothing was scored, or if an AUC is asked of examples of one class only.
     """
     if not len(scored):
         return None
     metric = METRICS[kind]
     cells = _table(scored)
     leaked, clean = int(cells.counts[1].sum()), int(cells.counts[0].sum())
+    if not _enough(cells.counts.sum(axis=0), metric, 1):
+        return None
     enough = _enough(cells.counts[0], metric, settings.min_class)
     whole = _metric(metric, cells.values, cells.counts.sum(axis=0)[None])[0]
     without = float(_metric(metric, cells.values, cells.counts[0][None])[0]) if enough else None

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tfx_trust.components.leakage.columns import Batch
+from tfx_trust.components.leakage.columns import RECORD, Batch
 from tfx_trust.components.leakage.hashing import LANES
 
 TRAIN, EVAL = 0, 1
@@ -54,7 +54,7 @@ class Keyed:
         """The rows parted by key, so that equal keys are in the same shard; empty shards left out."""
         number = (self.keys[0] % np.uint64(count)).astype(np.int64)
         order = np.argsort(number, kind="stable")
-        bounds: list[int] = list(np.searchsorted(number[order], np.arange(count + 1)))
+        bounds: list[int] = np.asarray(np.searchsorted(number[order], np.arange(count + 1))).tolist()
         return [
             (shard, self.take(order[begin:end]))
             for shard, (begin, end) in enumerate(pairwise(bounds))
@@ -157,9 +157,9 @@ class ConflictCount:
 
 @dataclass(frozen=True)
 class Match:
-    """A key on both sides, and where a row of it lies in each split."""
+    """A key on both sides: where its first row lies in each split, and how far that is to read."""
 
-    key: tuple[int, int]
+    far: int
     train: int
     eval: int
 
@@ -179,8 +179,7 @@ class Tally:
     conflicts
         By scope (``train``, ``eval``, ``all``).
     matches
-        A few keys on both sides with the places of their first rows: those with the smallest keys, so that
-        it does not depend on the order of rows which ones they are.
+        A few keys on both sides: those whose rows are soonest reached in the files.
     scored
         Histograms for the consequence, see :mod:`~tfx_trust.components.leakage.consequence`: count by
         (value code, target, whether leaked), as an int64 array of shape ``(cells, 4)``, sorted.
@@ -212,7 +211,11 @@ class Tally:
             self.train_in_eval + other.train_in_eval,
             dict(sorted(sizes.items())),
             {scope: self.conflicts.get(scope, none) + other.conflicts.get(scope, none) for scope in scopes},
-            tuple(sorted((*self.matches, *other.matches), key=lambda match: match.key)[: self.MATCHES]),
+            tuple(
+                sorted((*self.matches, *other.matches), key=lambda match: (match.far, match.eval))[
+                    : self.MATCHES
+                ]
+            ),
             _added(self.scored, other.scored),
         )
 
@@ -305,22 +308,21 @@ def _conflict(ids: np.ndarray, labels: np.ndarray) -> ConflictCount:
 
 
 def _matches(groups: Groups, both: np.ndarray, train: Keyed, evaluation: Keyed) -> tuple[Match, ...]:
+    """The keys on both sides whose first rows are soonest reached."""
     if train.places is None or evaluation.places is None or not both.any():
         return ()
-    rows = both[groups.ids]
-    there, here = np.flatnonzero(rows[: train.rows]), np.flatnonzero(rows[train.rows :])
-    keys = evaluation.keys[:, here]
-    chosen = np.unique(keys[0])[: Tally.MATCHES]
-    found = []
-    for first in chosen:
-        one = here[keys[0] == first]
-        pick = one[np.argmin(evaluation.places[one])]
-        same = there[(train.keys[:, there] == evaluation.keys[:, pick, None]).all(axis=0)]
-        if len(same):
-            place = int(train.places[same].min())
-            key = (int(evaluation.keys[0, pick]), int(evaluation.keys[1, pick]))
-            found.append(Match(key, place, int(evaluation.places[pick])))
-    return tuple(found)
+    firsts = []
+    for rows, places in (
+        (groups.ids[: train.rows], train.places),
+        (groups.ids[train.rows :], evaluation.places),
+    ):
+        first = np.full(len(both), np.iinfo(np.uint64).max, np.uint64)
+        matching = both[rows]
+        np.minimum.at(first, rows[matching], places[matching])
+        firsts.append(first[both])
+    far = (firsts[TRAIN] & RECORD) + (firsts[EVAL] & RECORD)
+    chosen = np.lexsort((firsts[EVAL], far))[: Tally.MATCHES]
+    return tuple(Match(int(far[row]), int(firsts[TRAIN][row]), int(firsts[EVAL][row])) for row in chosen)
 
 
 def _scored(groups: Groups, evaluation: Keyed) -> np.ndarray | None:

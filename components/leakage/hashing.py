@@ -21,6 +21,8 @@ LANES = 2
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 # A float that is no integer must not share its bits with an integer.
 _FRACTION = np.uint64(0xA24BAED4963EE407)
+# And an unsigned integer beyond the signed ones not those of a negative.
+_BEYOND_INT64 = np.uint64(0xC2B2AE3D27D4EB4F)
 # One for each lane, so that the lengths of texts are hashed in two ways.
 _LENGTHS = np.array([0x9FB21C651E98DF25, 0x3C6EF372FE94F82B], np.uint64)
 
@@ -48,17 +50,22 @@ def seeds_of(names: Sequence[str]) -> np.ndarray:
 
 
 def of_integers(values: np.ndarray) -> np.ndarray:
-    """Hashes of whole numbers, uint64 of the shape of `values` (int64 or uint64)."""
-    return values.astype(np.int64, copy=False).view(np.uint64) if values.dtype.kind == "i" else values
+    """Hashes of whole numbers, uint64 of the shape of `values` (int64 or uint64).
+
+    A number has one hash whichever of the two types it has.
+    """
+    if values.dtype.kind == "i":
+        return values.astype(np.int64, copy=False).view(np.uint64)
+    return np.where(values >> np.uint64(63), values ^ _BEYOND_INT64, values)
 
 
 def of_reals(values: np.ndarray) -> np.ndarray:
-    """Hashes of floating point numbers: a whole one has that of the integer, and −0.0 that of 0.0.
+    """Hashes of floating point numbers: a whole one has that of the int64, and −0.0 that of 0.0.
 
     NaN must have been taken out as missing.
     """
     values = values.astype(np.float64, copy=False)
-    whole = (np.abs(values) < 2.0**63) & (values == np.floor(values))
+    whole = (values >= -(2.0**63)) & (values < 2.0**63) & (values == np.floor(values))
     bits = values.view(np.uint64) ^ _FRACTION
     return np.where(whole, np.where(whole, values, 0).astype(np.int64).view(np.uint64), bits)
 

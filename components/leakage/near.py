@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -14,7 +14,7 @@ from tfx_trust.components.leakage.report import NearDuplicates
 from tfx_trust.components.leakage.sample import Sample
 from tfx_trust.components.report import Estimate, Verdict
 
-PERMUTATIONS = 40
+RANDOM_SPLITS = 62
 _SEED = 20_240_229
 
 
@@ -28,10 +28,59 @@ class _Rows:
         uint64 of shape ``(features, rows)``.
     counts
         int64 of shape ``(2, rows)``: examples of train and eval.
+    dealt
+        int64 of shape ``(2, rows)``: of these, the ones that a random split deals anew. A sample that was cut
+        off lacks the rows beyond its last one, however they are dealt, so what the other split has there
+        stays where it is.
     """
 
     terms: np.ndarray
     counts: np.ndarray
+    dealt: np.ndarray
+
+    @property
+    def kept(self) -> np.ndarray:
+        """int64 of shape ``(2, rows)``: the examples that stay on their side."""
+        kept: np.ndarray = self.counts - self.dealt
+        return kept
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """Which rows have train examples, now and in random splits: a bit each, so that one search does for all.
+
+    Attributes
+    ----------
+    marks
+        uint64 of shape ``(rows,)``. Bit 0: there is a train example; bit 1: there is one that stays; bit
+        2 + r: there is one in random split r.
+    evaluation
+        int64 of shape ``(rows,)``, a random split each: its eval examples.
+    """
+
+    marks: np.ndarray
+    evaluation: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Near:
+    """What is near each row.
+
+    Attributes
+    ----------
+    examples
+        int64 of shape ``(rows,)``: its neighbours, of both splits, among the examples that are dealt.
+    marks
+        uint64 of shape ``(rows,)``: the marks that any of its neighbours has.
+    """
+
+    examples: np.ndarray
+    marks: np.ndarray
+
+    def has(self, bit: int) -> np.ndarray:
+        """Whether any neighbour has a mark."""
+        there: np.ndarray = (self.marks >> np.uint64(bit)) & np.uint64(1) == 1
+        return there
 
 
 def find(
@@ -53,33 +102,23 @@ def find(
         How many features may differ, and the bounds.
     """
     rows = _pooled(train, evaluation, features)
+    splits = _random_splits(rows)
     if settings.near == 1:
-        groups = list(_leave_one_out(rows))
-        near, capped = _by_groups(groups, rows.counts), 0
+        near, capped = _by_groups(rows, splits.marks), 0
     else:
-        groups = []
-        near, capped = _by_blocks(rows, settings.near, settings.near_bucket)
+        near, capped = _by_blocks(rows, splits.marks, settings.near, settings.near_bucket)
     n_train, n_eval = (int(count.sum()) for count in rows.counts)
-    observed = int(rows.counts[1, near[0] > 0].sum())
-    chance = _random_split(rows.counts.sum(axis=0), near.sum(axis=0), n_train, n_eval)
-    excess = (observed - chance.sum()) / max(1, n_eval)
-    if groups and excess > settings.max_excess:
-        sd, method = _permuted_sd(groups, rows.counts), f"{PERMUTATIONS} random splits of the same rows"
-    else:
-        # Rows with common neighbours rise and fall together: as if only one in as many counted.
-        together = 1 + float(np.average(near.sum(axis=0), weights=rows.counts.sum(axis=0)))
-        sd, method = (
-            float(np.sqrt((chance * (1 - chance / rows.counts.sum(axis=0))).sum() * together)),
-            "upper bound",
-        )
-    half = NormalDist().inv_cdf((1 + settings.level) / 2) * sd / max(1, n_eval)
+    observed = int(rows.counts[1, near.has(0)].sum())
+    expected = _expected(rows, near)
+    excess = (observed - expected) / max(1, n_eval)
+    half = NormalDist().inv_cdf((1 + settings.level) / 2) * _sd(rows, splits, near) / max(1, n_eval)
     note = _note(train, evaluation, capped)
     return NearDuplicates(
         differing=settings.near,
         eval_rows=n_eval,
         train_rows=n_train,
         eval_near_train=observed,
-        expected_random_split=float(chance.sum()),
+        expected_random_split=expected,
         capped=bool(note),
         note=note,
         excess=Estimate(
@@ -88,7 +127,7 @@ def find(
             high=excess + half,
             count=n_eval,
             level=settings.level,
-            method=method,
+            method=f"{RANDOM_SPLITS} random splits of the same rows",
         ),
         verdict=Verdict.WARN if excess > settings.max_excess and excess - half > 0 else Verdict.PASS,
     )
@@ -100,14 +139,35 @@ def _pooled(train: Sample, evaluation: Sample, features: Sequence[str]) -> _Rows
     ids, number = _encoded(terms.sum(axis=0, dtype=np.uint64))
     first = np.empty(number, np.int64)
     first[ids[::-1]] = np.arange(len(ids))[::-1]
-    cut = train.rows
-    counts = np.stack(
-        [
-            np.bincount(ids[:cut], train.count, number),
-            np.bincount(ids[cut:], evaluation.count, number),
-        ]
-    ).astype(np.int64)
-    return _Rows(terms[:, first], counts)
+    last = min(_reach(sample) for sample in (train, evaluation))
+    sides = ((train, ids[: train.rows]), (evaluation, ids[train.rows :]))
+    counts = np.stack([np.bincount(of, sample.count, number) for sample, of in sides])
+    dealt = np.stack(
+        [np.bincount(of, sample.count * (sample.priority <= last), number) for sample, of in sides]
+    )
+    return _Rows(terms[:, first], counts.astype(np.int64), dealt.astype(np.int64))
+
+
+def _reach(sample: Sample) -> np.uint64:
+    """The priority up to which the sample holds every row of its split."""
+    return np.uint64(2**64 - 1 if sample.complete else int(sample.priority[-1]))
+
+
+def _random_splits(rows: _Rows) -> _Splits:
+    """Examples dealt to eval each by itself; that their number then varies is taken out in `_sd`."""
+    random = np.random.default_rng(_SEED)
+    pooled, (stay, _) = rows.dealt.sum(axis=0), rows.kept
+    share = rows.dealt[1].sum() / max(1, pooled.sum())
+    marks = (rows.counts[0] > 0).astype(np.uint64) | (stay > 0).astype(np.uint64) << np.uint64(1)
+    small = np.min_scalar_type(int(pooled.max(initial=0)))
+    drawn = []
+    several = np.flatnonzero(pooled > 1)
+    for number in range(RANDOM_SPLITS):
+        there = np.where(random.random(len(pooled)) < share, pooled, 0)
+        there[several] = random.binomial(pooled[several], share)
+        marks |= (stay + pooled > there).astype(np.uint64) << np.uint64(2 + number)
+        drawn.append(there.astype(small))
+    return _Splits(marks, drawn)
 
 
 def _encoded(keys: np.ndarray) -> tuple[np.ndarray, int]:
@@ -116,29 +176,48 @@ def _encoded(keys: np.ndarray) -> tuple[np.ndarray, int]:
     return encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
 
 
-def _leave_one_out(rows: _Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each column: the rows that are equal to another in all others, and their group numbers."""
+def _by_groups(rows: _Rows, marks: np.ndarray) -> _Near:
+    """Rows that differ in one column: equal without it, so that each pair is met once."""
     keys = rows.terms.sum(axis=0, dtype=np.uint64)
+    pooled = rows.dealt.sum(axis=0)
+    near = _Near(np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64))
     for column in rows.terms:
         ids, number = _encoded(keys - column)
         several = np.flatnonzero(np.bincount(ids, minlength=number)[ids] > 1)
-        if len(several):
-            yield several, _encoded(ids[several])[0]
-
-
-def _by_groups(groups: Sequence[tuple[np.ndarray, np.ndarray]], counts: np.ndarray) -> np.ndarray:
-    """Neighbours of each row in train and in eval: a pair differs in one column, so it is met once."""
-    near = np.zeros(counts.shape, np.int64)
-    for members, ids in groups:
-        for split in (0, 1):
-            own = counts[split, members]
-            near[split, members] += np.bincount(ids, own)[ids].astype(np.int64) - own
+        if not len(several):
+            continue
+        several = several[np.argsort(ids[several], kind="stable")]
+        grouped = ids[several]
+        begins = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
+        sizes = np.diff(np.append(begins, len(several)))
+        own = pooled[several]
+        near.examples[several] += np.repeat(np.add.reduceat(own, begins), sizes) - own
+        near.marks[several] |= _of_others(marks[several], begins, sizes)
     return near
 
 
-def _by_blocks(rows: _Rows, differing: int, bucket: int) -> tuple[np.ndarray, int]:
-    """Neighbours of each row in train and in eval; and the rows in blocks too large to search whole."""
-    near = np.zeros(rows.counts.shape, np.int64)
+def _of_others(marks: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The marks that any other member of the same group has; groups lie one after the other.
+
+    Two members of a group differ in some bit of their places in it. So the others of a member are, bit by
+    bit, those whose place has the opposite bit, which one reduction tells for the whole group.
+    """
+    group = np.repeat(np.arange(len(begins)), sizes)
+    place = np.arange(len(marks)) - begins[group]
+    found = np.zeros(len(marks), np.uint64)
+    for bit in range(int(sizes.max() - 1).bit_length()):
+        odd = (place >> bit) & 1 == 1
+        of_odd, of_even = (
+            np.bitwise_or.reduceat(np.where(chosen, marks, np.uint64(0)), begins) for chosen in (odd, ~odd)
+        )
+        found |= np.where(odd, of_even[group], of_odd[group])
+    return found
+
+
+def _by_blocks(rows: _Rows, marks: np.ndarray, differing: int, bucket: int) -> tuple[_Near, int]:
+    """Rows that differ in at most so many columns; and the rows in blocks too large to search whole."""
+    pooled = rows.dealt.sum(axis=0)
+    near = _Near(np.zeros(len(pooled), np.int64), np.zeros(len(pooled), np.uint64))
     distinct = [-_encoded(column)[1] for column in rows.terms]
     order = np.argsort(distinct, kind="stable")
     blocks = [order[number :: differing + 1] for number in range(differing + 1)]
@@ -161,9 +240,10 @@ def _by_blocks(rows: _Rows, differing: int, bucket: int) -> tuple[np.ndarray, in
             left, right = left[fresh], right[fresh]
             close = _distance(rows.terms, left, right) <= differing
             left, right = left[close], right[close]
-            for split in (0, 1):
-                np.add.at(near[split], left, rows.counts[split, right])
-                np.add.at(near[split], right, rows.counts[split, left])
+            for here, there in ((left, right), (right, left)):
+                # At one offset a row is at most once on each side, so plain addition counts each pair.
+                near.examples[here] += pooled[there]
+                near.marks[here] |= marks[there]
     return near, capped
 
 
@@ -175,34 +255,45 @@ def _distance(terms: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndar
     return distance
 
 
-def _random_split(examples: np.ndarray, near: np.ndarray, train: int, evaluation: int) -> np.ndarray:
-    """For each row, the eval examples of it with a neighbour in train, on the average over random splits.
+def _expected(rows: _Rows, near: _Near) -> float:
+    """Eval examples with a neighbour in train, on the average over random splits.
 
-    An example is in eval with probability n / N, and then all of its m neighbours are too with the falling
-    factorial ratio (n − 1)ₘ / (N − 1)ₘ.
+    Of the N examples that are dealt let n be drawn for eval. An example that is dealt is in eval without a
+    neighbour in train when it and its m neighbours are all drawn, of which the probability is
+    P(m + 1) = (n)ₘ₊₁ / (N)ₘ₊₁ (falling factorials; Feller 1968, II.6). For one that stays in eval it is P(m),
+    and 0 where a neighbour stays in train.
     """
-    total = train + evaluation
-    steps = np.arange(int(near.max(initial=0)))
-    left = np.maximum(evaluation - 1 - steps, 0)
-    with np.errstate(divide="ignore"):
-        logs = np.concatenate([[0.0], np.cumsum(np.log(left / np.maximum(total - 1 - steps, 1)))])
-    expected: np.ndarray = examples * (evaluation / max(1, total)) * -np.expm1(logs[near])
-    return expected
+    drawn, total = int(rows.dealt[1].sum()), int(rows.dealt.sum())
+    pooled, staying = rows.dealt.sum(axis=0), rows.kept[1]
+    alone = ~near.has(1)
+    outside = pooled * alone @ _all_drawn(near.examples + 1, drawn, total)
+    outside += staying * alone @ _all_drawn(near.examples, drawn, total)
+    return float(drawn + staying.sum() - outside)
 
 
-def _permuted_sd(groups: Sequence[tuple[np.ndarray, np.ndarray]], counts: np.ndarray) -> float:
-    """Standard deviation over random splits of the same examples."""
-    random = np.random.default_rng(_SEED)
-    pooled = counts.sum(axis=0)
-    rows = np.repeat(np.arange(len(pooled)), pooled)
-    n_eval = int(counts[1].sum())
-    found = []
-    for _ in range(PERMUTATIONS):
-        chosen = random.permutation(len(rows))[:n_eval]
-        there = np.bincount(rows[chosen], minlength=len(pooled))
-        split = np.stack([pooled - there, there])
-        found.append(split[1, _by_groups(groups, split)[0] > 0].sum())
-    return float(np.std(found, ddof=1))
+def _all_drawn(number: np.ndarray, drawn: int, total: int) -> np.ndarray:
+    """Probability that so many examples, named beforehand, are all among the drawn."""
+    steps = np.arange(min(drawn, int(number.max(initial=0))))
+    logs = np.concatenate([[0.0], np.cumsum(np.log((drawn - steps) / (total - steps)))])
+    return np.where(number <= drawn, np.exp(logs[np.minimum(number, len(steps))]), 0.0)
+
+
+def _sd(rows: _Rows, splits: _Splits, near: _Near) -> float:
+    """Standard deviation of the eval examples with a neighbour in train, over random splits of this size.
+
+    The splits were drawn example by example; what their size explains of the number (by linear
+    regression) is no part of the spread at a fixed size (Hájek 1964, rejective sampling).
+    """
+    staying = rows.kept[1]
+    found = np.array(
+        [(staying + there)[near.has(2 + number)].sum() for number, there in enumerate(splits.evaluation)],
+        float,
+    )
+    size = np.array([there.sum(dtype=np.int64) for there in splits.evaluation], float)
+    found, size = found - found.mean(), size - size.mean()
+    if size.any():
+        found -= size * (size @ found) / (size @ size)
+    return float(np.sqrt((found**2).sum() / (RANDOM_SPLITS - 2)))
 
 
 def _note(train: Sample, evaluation: Sample, capped: int) -> str:

@@ -23,6 +23,7 @@ from tfx_trust.components.leakage.times import Times, seconds
 GROUP = "group:"
 MOST_LABELS = 1_000
 MOST_CLASSES = 20
+FEW_ROWS = 20_000
 
 LabelKind = Literal["binary", "classes", "number"]
 
@@ -85,6 +86,12 @@ class Plan:
     def overlap_keys(self) -> dict[str, tuple[str, ...]]:
         """The keys whose overlap is judged against chance."""
         return {name: columns for name, columns in self.keys.items() if not name.startswith(GROUP)}
+
+    @property
+    def sampled(self) -> int:
+        """Distinct rows of a split to hold: few where only collision probabilities rest on them."""
+        settings = self.settings
+        return settings.sample if settings.targets or settings.near else min(settings.sample, FEW_ROWS)
 
     def conflicts(self, key: str) -> bool:
         """Whether equal keys can have different labels."""
@@ -196,8 +203,11 @@ def reduce(batch: Batch, plan: Plan, split: int) -> Reduced:
     if batch.scores is not None:
         scores["score"] = batch.scores
         scores["number"] = batch.numbers.get(settings.label, np.full(batch.rows, np.nan))
-        right = np.zeros(batch.rows, bool) if batch.predicted is None else batch.predicted == labels
-        scores["right"] = right.astype(np.int64)
+        # Where the score says no class, whether it is right is not known.
+        unknown_ = np.full(batch.rows, -1)
+        scores["right"] = (
+            unknown_ if batch.predicted is None else (batch.predicted == labels).astype(np.int64)
+        )
     keyed = {
         key: Keyed(sums, labels, batch.places, moments if key.startswith(GROUP) else scores)
         for key, sums in _sums(batch, plan).items()

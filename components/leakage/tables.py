@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfx_trust.components.errors import InputError
+from tfx_trust.components.errors import InputError, unknown
 from tfx_trust.components.leakage import hashing
 from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of
 
 BATCH_ROWS = 65_536
+_COMPARABLE = ({"whole number", "float32"}, {"whole number", "float64"})
 
 
 def layout_of(schemas: Sequence[tuple[str, pa.Schema]], columns: Sequence[str] | None) -> Layout:
     """The layout that fits the tables of several splits.
 
-    Numbers of two widths, and whole and real numbers, fit each other; text and numbers do not.
+    Whole numbers of all widths, booleans, float64 and decimals fit each other, and so do dates and
+    timestamps. Text, numbers and times do not, and neither do float32 and float64: 0.1 differs in them.
 
     Parameters
     ----------
@@ -29,35 +31,30 @@ def layout_of(schemas: Sequence[tuple[str, pa.Schema]], columns: Sequence[str] |
 
     Raises
     ------
+    UsageError
+        If `columns` names one that no split has.
     InputError
-        If a column is missing on one side, has a type that cannot be compared, or has text on one side and
-        numbers on the other.
+        If a column is missing on one side, has a type that cannot be compared, or types on the two sides in
+        which equal values are not equal.
     """
-    first_name, first = schemas[0]
     for name, schema in schemas:
-        twice = sorted({column for column in schema.names if schema.names.count(column) > 1})
+        twice = [column for column in schema.names if schema.names.count(column) > 1]
         if twice:
             raise InputError(f"{name}: two columns are named {twice[0]!r}; rename one")
+    first_name, first = schemas[0]
     if columns is None:
         for name, schema in schemas[1:]:
             _check_same(first_name, first, name, schema)
         columns = first.names
+    known = dict.fromkeys(column for _, schema in schemas for column in schema.names)
     kinds: dict[str, Kind] = {}
     for column in columns:
-        found = {}
+        if column not in known:
+            raise unknown("column", column, known)
         for name, schema in schemas:
             if column not in schema.names:
                 raise InputError(f"{name}: no column {column!r}; it has {', '.join(schema.names)}")
-            kind = _kind(schema.field(column).type, f"{name}: column {column!r}")
-            if kind is not None:
-                found[name] = kind
-        different = set(found.values())
-        if "text" in different and len(different) > 1:
-            told = ", ".join(f"{kind} in {name}" for name, kind in found.items())
-            raise InputError(
-                f"column {column!r} is {told}; equal values would not be seen, so give it one type"
-            )
-        kinds[column] = "real" if "real" in different else next(iter(different), "text")
+        kinds[column] = _kind(column, {name: schema.field(column).type for name, schema in schemas})
     return Layout(kinds)
 
 
@@ -76,28 +73,49 @@ def _check_same(first_name: str, first: pa.Schema, name: str, schema: pa.Schema)
         )
 
 
-def _kind(kind: pa.DataType, where: str) -> Kind | None:
-    """None for a column without any value: it fits everything."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        kind = kind.value_type
-    if pa.types.is_null(kind):
-        return None
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
-        return "integer"
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+def _kind(column: str, types: Mapping[str, pa.DataType]) -> Kind:
+    """The kind of a column, by its type in each split."""
+    families = {name: _family(kind, f"{name}: column {column!r}") for name, kind in types.items()}
+    found = set(families.values()) - {"nothing"}
+    if len(found) > 1 and not any(found <= together for together in _COMPARABLE):
+        told = ", ".join(f"{types[name]} in {name}" for name in families)
+        raise InputError(f"column {column!r} is {told}; equal values would not be seen, so give it one type")
+    if found & {"float32", "float64"}:
         return "real"
-    if (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    ):
+    return "text" if found <= {"text"} else "integer"
+
+
+def _family(kind: pa.DataType, where: str) -> str:
+    """Types of a family can be compared with each other."""
+    plain = _element(kind)
+    if pa.types.is_null(plain):
+        return "nothing"
+    if pa.types.is_integer(plain) or pa.types.is_boolean(plain):
+        return "whole number"
+    if pa.types.is_float32(plain):
+        return "float32"
+    if pa.types.is_float64(plain) or pa.types.is_decimal(plain):
+        return "float64"
+    if _is_text(plain):
         return "text"
+    if pa.types.is_date(plain) or pa.types.is_timestamp(plain):
+        return "date"
+    if pa.types.is_time(plain):
+        return "time of day"
+    if pa.types.is_duration(plain):
+        return "duration"
     raise InputError(
         f"{where} has type {kind}, which is not compared; leave it out or turn it into text or numbers"
     )
+
+
+def _element(kind: pa.DataType) -> pa.DataType:
+    """The type of single values: of a dictionary's, a list's, or the column's own."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if _is_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def batches_of(
@@ -146,42 +164,58 @@ def batch_of(batch: pa.RecordBatch, layout: Layout, *, first: int = 0, file: int
 
 def _values(array: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     """The values of a column, and where those of each row begin and end (none: one a row)."""
-    if isinstance(array, pa.DictionaryArray) and _is_list(array.type.value_type):
+    if isinstance(array, pa.DictionaryArray) and not _is_text(array.type.value_type):
         array = array.dictionary_decode()
     if pa.types.is_fixed_size_list(array.type):
-        array = array.cast(pa.list_(array.type.value_type))
-    if not _is_list(array.type):
-        return _as_number(array), None
-    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+        there = array.is_valid()
+        lengths = there.to_numpy(zero_copy_only=False) * array.type.list_size
+        array = array.filter(there)
+    elif _is_list(array.type):
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    else:
+        return _comparable(array), None
     splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return _as_number(array.flatten()), splits
+    return _comparable(array.flatten()), splits
 
 
 def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
-def _as_number(array: pa.Array) -> pa.Array:
-    """Booleans, dates, times and decimals as plain numbers; NaN as missing."""
-    if isinstance(array, pa.DictionaryArray) and not _is_text(array.type.value_type):
+def _comparable(array: pa.Array) -> pa.Array:
+    """Texts as they are, all else as int64, uint64 or float64, in one unit of time; NaN as missing."""
+    if isinstance(array, pa.DictionaryArray):
+        if _is_text(array.type.value_type) and not array.dictionary.null_count:
+            return array
         array = array.dictionary_decode()
     kind = array.type
-    if pa.types.is_boolean(kind):
-        return array.cast(pa.int64())
     if pa.types.is_timestamp(kind):
-        # One unit for all, so that equal moments are equal numbers.
         return array.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())
     if pa.types.is_date(kind):
         return array.cast(pa.timestamp("us")).cast(pa.int64())
-    if pa.types.is_temporal(kind):
-        return array.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(pa.int64())
-    if pa.types.is_decimal(kind) or (pa.types.is_floating(kind) and kind != pa.float64()):
-        array = array.cast(pa.float64())
-    elif pa.types.is_integer(kind) and kind not in (pa.int64(), pa.uint64()):
-        array = array.cast(pa.int64())
-    if pa.types.is_floating(array.type):
-        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array) if len(array) else array
+    if pa.types.is_time(kind):
+        return array.cast(pa.time64("us"), safe=False).cast(pa.int64())
+    if pa.types.is_duration(kind):
+        return array.cast(pa.duration("us"), safe=False).cast(pa.int64())
+    if pa.types.is_decimal(kind):
+        return _of_decimals(array)
+    if pa.types.is_boolean(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
+        return array.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        numbers = array.cast(pa.float64())
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     return array
+
+
+def _of_decimals(array: pa.Array) -> pa.Array:
+    """Whole ones exactly, since identifiers are exported as such; the others as float64."""
+    if array.type.scale == 0:
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            # Beyond 64 bits.
+            pass
+    return array.cast(pa.float64())
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -199,12 +233,12 @@ def _text_hashes(values: pa.Array) -> np.ndarray:
         return np.zeros((hashing.LANES, len(values)), np.uint64)
     encoded = values if isinstance(values, pa.DictionaryArray) else values.dictionary_encode()
     words = encoded.dictionary.cast(pa.large_binary())
+    if not len(words):
+        return np.zeros((hashing.LANES, len(values)), np.uint64)
     _, offsets, data = words.buffers()
     bounds = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
     octets = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
     hashes = hashing.of_texts(octets, bounds)
-    if not len(words):
-        return np.zeros((hashing.LANES, len(values)), np.uint64)
     return hashes[:, pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)]
 
 

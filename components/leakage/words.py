@@ -50,14 +50,28 @@ def findings_of(
 
 
 def share(part: float, whole: float) -> str:
-    """A share in per cent, with two figures.
+    """A share in per cent, with two figures; one of almost all or almost none is not rounded to it.
 
     Examples
     --------
-    >>> share(26, 16281), share(0, 5), share(2979, 16281)
-    ('0.16 %', '0 %', '18 %')
+    >>> share(26, 16281), share(0, 5), share(2979, 16281), share(5, 5), share(4999, 5000)
+    ('0.16 %', '0 %', '18 %', '100 %', '99.98 %')
     """
-    return f"{100 * part / whole:.2g} %" if part and whole else "0 %"
+    if not part or not whole:
+        return "0 %"
+    percent = 100 * part / whole
+    return f"{percent:.4g} %" if percent >= 99 else f"{percent:.2g} %"
+
+
+def number(value: float) -> str:
+    """A number of examples that is an expectation.
+
+    Examples
+    --------
+    >>> number(3155.79), number(25.31), number(0.0041)
+    ('3,155.8', '25.3', '0.0')
+    """
+    return f"{value:,.1f}"
 
 
 def _entities(section: LeakageSection, settings: LeakageSettings) -> Iterator[Finding]:
@@ -248,10 +262,7 @@ def _copies(
 ) -> Finding:
     total = section.examples[settings.eval_split]
     meant = _MEANT.get(item.key, f"in {item.key}")
-    expected = (
-        f"{format_number(round(item.expected_random_split, 1))} ± "
-        f"{format_number(round(item.random_split_sd, 1))}"
-    )
+    expected = f"{number(item.expected_random_split)} ± {number(item.random_split_sd)}"
     message = (
         f"{item.eval_in_train:,} of {total:,} {settings.eval_split} examples "
         f"({share(item.eval_in_train, total)}) equal a "
@@ -268,7 +279,7 @@ def _copies(
             f"the {settings.train_split} split."
         )
     else:
-        independent = format_number(round(item.expected_independent or 0, 1))
+        independent = number(item.expected_independent or 0)
         message += (
             f" Columns that have nothing to do with each other would give {independent} at most: rows "
             "were copied before "
@@ -310,7 +321,7 @@ def _near(section: LeakageSection, settings: LeakageSettings) -> Iterator[Findin
         f"{found.eval_near_train:,} of {found.eval_rows:,} {settings.eval_split} examples "
         f"({share(found.eval_near_train, found.eval_rows)}) differ from a {settings.train_split} example "
         f"in {features}; a "
-        f"random split of the same rows gives {format_number(round(found.expected_random_split, 1))}."
+        f"random split of the same rows gives {number(found.expected_random_split)}."
     )
     if found.note:
         message += f" {found.note[:1].upper()}{found.note[1:].rstrip('.')}."

@@ -1,4 +1,4 @@
-"""What the page of a leakage report says: its parts and their state, its numbers in words, what was not seen."""
+"""What the page of a leakage report says: its parts, its numbers in words, what was not looked at."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tfx_trust.components.leakage.config import FEATURES, FEATURES_AND_LABEL, FE
 from tfx_trust.components.leakage.report import (
     Conflict,
     Consequence,
-    FeatureLeakage,
     LeakageReport,
     LeakageSection,
     Row,
+    Scope,
 )
 from tfx_trust.components.page import words
 from tfx_trust.components.report import Estimate, Finding, Severity, Verdict, format_number
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
 
 OVERLAP_FIGURE = "Eval examples that also stand in train"
 FEATURES_FIGURE = "What each feature alone tells of the label"
-MOST_CHARTED = 25
-"""Features in the chart; the table has them all."""
 
 KEYS = {
     FEATURES_AND_LABEL: "Features and label",
     FEATURES: "Features",
     FEATURES_EXCLUDED: "Features but the excluded",
 }
-SCOPES = {"train": "within train", "eval": "within eval", "all": "over both"}
 LABELS = {"binary": "two classes", "classes": "several classes", "number": "a number"}
 DRIVERS = {"in_process": "in one process", "beam": "by Apache Beam"}
 METRICS = {"auc": "AUC", "accuracy": "accuracy", "mean_absolute_error": "mean absolute error"}
@@ -294,9 +291,10 @@ def consequence(item: Consequence, evaluation: str) -> str:
     Examples
     --------
     >>> difference = Estimate(value=0.0161, low=0.0118, high=0.0204)
-    >>> consequence(Consequence(key="features", metric="auc", all=0.927, without_leaked=0.911,
-    ...                         difference=difference, leaked=486, clean=9283), "eval")
-    'Without the 486 eval examples that stand in train, AUC is 0.911 instead of 0.927. The leaked examples flatter the model.'
+    >>> item = Consequence(key="features", metric="auc", all=0.927, without_leaked=0.911,
+    ...                    difference=difference, leaked=486, clean=9283)
+    >>> consequence(item, "eval").partition(". ")[2]
+    'The leaked examples flatter the model.'
     """
     metric = METRICS[item.metric]
     leaked = words.plural(item.leaked, f"{evaluation} example")
@@ -340,20 +338,19 @@ def by_key(conflicts: Sequence[Conflict]) -> dict[str, list[Conflict]]:
     return grouped
 
 
-def in_scope(section: LeakageSection, splits: Sequence[str], scope: str) -> int:
-    """Examples of a scope: of a split, or of both."""
-    train, evaluation = (section.examples.get(name, 0) for name in splits)
-    return {"train": train, "eval": evaluation}.get(scope, train + evaluation)
+def scope(report: LeakageReport, name: Scope) -> tuple[str, int]:
+    """A scope of conflicts in words, and the number of its examples."""
+    examples = report.leakage.examples
+    if name == "all":
+        return "over both", sum(examples.values())
+    train, evaluation = splits(report)
+    split = train if name == "train" else evaluation
+    return f"within {split}", examples.get(split, 0)
 
 
 def splits(report: LeakageReport) -> tuple[str, str]:
     """Names of the train and the eval split."""
     return report.settings.get("train_split", "train"), report.settings.get("eval_split", "eval")
-
-
-def charted(features: Sequence[FeatureLeakage]) -> Sequence[FeatureLeakage]:
-    """The features that the chart has room for: the most telling."""
-    return features[:MOST_CHARTED]
 
 
 def basis(section: LeakageSection) -> str:

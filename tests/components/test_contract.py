@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leaky import write_rows
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact, standard_artifacts
 from tfx.types.channel_utils import as_channel
 
 import tfx_trust.components
-from tfx_trust.components import ReleaseGate, Report, TrustReport
+from tfx_trust.components import LeakageFilter, LeakageValidator, ReleaseGate, Report, TrustReport
+from tfx_trust.components.artifacts import LeakageReport as LeakageReportArtifact
 
 ROOT = Path(tfx_trust.components.__file__).parent
 CONCERNS = sorted(path.parent.name for path in ROOT.glob("*/component.py"))
@@ -36,8 +41,30 @@ def channel_of(kind: type[artifact.Artifact], uri: str) -> Any:
     return as_channel([made])
 
 
+def examples_in(folder: Path) -> Any:
+    made = standard_artifacts.Examples()
+    made.uri = str(folder / "examples")
+    made.split_names = json.dumps(["train", "eval"])
+    examples_utils.set_payload_format(made, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    for split, numbers in (("train", range(60)), ("eval", range(50, 90))):
+        rows = [{"a": number, "label": number % 2} for number in numbers]
+        write_rows(Path(made.uri) / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz", rows)
+    return as_channel([made])
+
+
+def report_in(folder: Path) -> Any:
+    validator = LeakageValidator(examples=examples_in(folder), settings={"label": "label"})
+    made = LeakageReportArtifact()
+    made.uri = str(folder / "report")
+    inputs = {key: list(channel.get()) for key, channel in validator.inputs.items()}
+    validator.executor_spec.executor_class().Do(inputs, {"leakage_report": [made]}, validator.exec_properties)
+    return as_channel([made])
+
+
 # The fewest arguments with which each component runs, given a folder to put artifacts in.
 MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
+    LeakageValidator: lambda folder: {"examples": examples_in(folder), "settings": {"label": "label"}},
+    LeakageFilter: lambda folder: {"examples": examples_in(folder), "leakage_report": report_in(folder)},
     ReleaseGate: lambda folder: {"model": channel_of(standard_artifacts.Model, str(folder / "model"))},
 }
 

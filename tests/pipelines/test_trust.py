@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_gates import OpinionGate, SilentGate
+from example_gates import IdleFilter, OpinionGate, SilentGate
 from google.protobuf import json_format
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
+from tfx.types import standard_artifacts
+from tfx.types.channel import BaseChannel
+from tfx.v1.components import StatisticsGen
 
 from tfx_trust import schemas
 from tfx_trust.components import InputError, UsageError
 from tfx_trust.components.release.config import ReleasePolicy
-from tfx_trust.pipelines import Gate, create_pipeline, eval_config
+from tfx_trust.pipelines import Filter, Gate, Nodes, create_pipeline, eval_config
 from tfx_trust.pipelines.census.data import COLUMNS, LABEL
 
 STANDARD = [
@@ -33,6 +36,12 @@ def opinion(severity: str = "info", name: str = "opinion") -> Gate:
     return Gate(
         name,
         lambda nodes: OpinionGate(model=nodes.trainer.outputs["model"], severity=severity).with_id(name),
+    )
+
+
+def idle(name: str = "idle") -> Filter:
+    return Filter(
+        name, lambda examples, schema: [IdleFilter(unfiltered=examples, schema=schema).with_id(name)]
     )
 
 
@@ -63,6 +72,16 @@ def compose(tmp_path: Path, folder: Path) -> Callable[..., Pipeline]:
 
 def node(pipeline: Pipeline, name: str) -> Any:
     return next(item for item in pipeline.components if item.id == name)
+
+
+def readers(pipeline: Pipeline, producer: str) -> set[str]:
+    """Ids of the nodes that read examples from the node named."""
+    return {
+        item.id
+        for item in pipeline.components
+        for channel in item.inputs.values()
+        if channel.type is standard_artifacts.Examples and channel.producer_component_id == producer
+    }
 
 
 def policy_of(pipeline: Pipeline) -> ReleasePolicy:
@@ -244,3 +263,72 @@ def test_a_gate_without_a_report_is_refused(compose: Callable[..., Pipeline]) ->
 def test_a_gate_name_that_is_no_identifier_is_refused(compose: Callable[..., Pipeline]) -> None:
     with pytest.raises(UsageError, match="report name 'my gate' is not allowed"):
         compose(gates=[opinion(name="my gate")])
+
+
+def test_what_the_last_filter_gives_is_what_all_others_read(compose: Callable[..., Pipeline]) -> None:
+    unfiltered = readers(compose(), "CsvExampleGen")
+    assert unfiltered == {"StatisticsGen", "Transform", "Evaluator"}
+    pipeline = compose(filters=[idle("first"), idle("second")])
+    assert readers(pipeline, "CsvExampleGen") == {"first"}
+    assert readers(pipeline, "first") == {"second"}
+    assert readers(pipeline, "second") == unfiltered
+
+
+@pytest.mark.parametrize(("filters", "producer"), [([], "CsvExampleGen"), ([idle()], "idle")])
+def test_a_gate_is_shown_the_examples_that_the_model_learns_from(
+    compose: Callable[..., Pipeline], filters: list[Filter], producer: str
+) -> None:
+    shown: list[BaseChannel] = []
+
+    def build(nodes: Nodes) -> Any:
+        shown.append(nodes.examples)
+        return OpinionGate(model=nodes.trainer.outputs["model"], severity="info")
+
+    compose(filters=filters, gates=[Gate("looking", build)])
+    assert [channel.producer_component_id for channel in shown] == [producer]
+
+
+def test_a_filter_is_given_the_schema(compose: Callable[..., Pipeline]) -> None:
+    schema = node(compose(filters=[idle()]), "idle").inputs["schema"]
+    assert schema.producer_component_id == "ImportSchemaGen"
+
+
+def test_a_filter_stays_though_the_release_gate_is_left_out(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(filters=[idle()], without=["release"])
+    assert sorted(item.id for item in pipeline.components) == sorted([*STANDARD, "idle"])
+
+
+def test_every_component_of_a_filter_is_in_the_pipeline_and_runs_anew_when_edited(
+    compose: Callable[..., Pipeline],
+) -> None:
+    def build(examples: BaseChannel, schema: BaseChannel) -> list[Any]:
+        first = IdleFilter(unfiltered=examples, schema=schema).with_id("first")
+        return [first, IdleFilter(unfiltered=first.outputs["examples"], schema=schema).with_id("last")]
+
+    pipeline = compose(filters=[Filter("both", build)])
+    for name in ("first", "last"):
+        (flag,) = node(pipeline, name).executor_spec.extra_flags
+        assert flag.startswith("--source_digest=")
+    assert readers(pipeline, "last") == {"StatisticsGen", "Transform", "Evaluator"}
+
+
+def test_a_filter_of_nothing_is_refused(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(UsageError, match="filter 'none' builds no component"):
+        compose(filters=[Filter("none", lambda examples, schema: [])])
+
+
+def test_a_filter_that_gives_no_examples_is_refused(compose: Callable[..., Pipeline]) -> None:
+    def build(examples: BaseChannel, schema: BaseChannel) -> list[Any]:
+        return [
+            IdleFilter(unfiltered=examples, schema=schema),
+            StatisticsGen(examples=examples).with_id("more"),
+        ]
+
+    said = "filter 'odd': StatisticsGen comes last and has no output 'examples'.*; its outputs: statistics"
+    with pytest.raises(UsageError, match=said):
+        compose(filters=[Filter("odd", build)])
+
+
+def test_two_filters_of_one_name_are_refused(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(UsageError, match="filter names must differ: idle"):
+        compose(filters=[idle(), idle()])

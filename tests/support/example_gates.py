@@ -1,4 +1,4 @@
-"""A gate as a user would write one. In a module of its own, since TFX imports it by name."""
+"""Gates and a filter as a user would write them. In a module of its own, since TFX imports it by name."""
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -25,6 +25,15 @@ def SilentGate(
     model: InputArtifact[standard_artifacts.Model], blessing: OutputArtifact[standard_artifacts.ModelBlessing]
 ) -> None:
     """Writes no report, so it is no gate."""
+
+
+@component
+def IdleFilter(
+    unfiltered: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    examples: OutputArtifact[standard_artifacts.Examples],
+) -> None:
+    """A filter to compose pipelines of; it writes nothing."""
 
 
 def raising_run_fn(fn_args: object) -> None:

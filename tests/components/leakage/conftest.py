@@ -16,7 +16,9 @@ def census() -> dict[str, pa.Table]:
 
 
 @pytest.fixture(scope="session")
-def census_records(census: dict[str, pa.Table], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+def census_records(
+    census: dict[str, pa.Table], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
     """As compressed TFRecords, train in two files."""
     folder = tmp_path_factory.mktemp("records")
     files = {}
@@ -25,7 +27,9 @@ def census_records(census: dict[str, pa.Table], tmp_path_factory: pytest.TempPat
         cut = len(records) // 2 if split == "train" else 0
         parts = [records[:cut], records[cut:]] if cut else [records]
         files[split] = [
-            write_records(folder / f"Split-{split}" / f"data_tfrecord-0000{number}-of-0000{len(parts)}.gz", part)
+            write_records(
+                folder / f"Split-{split}" / f"data_tfrecord-0000{number}-of-0000{len(parts)}.gz", part
+            )
             for number, part in enumerate(parts)
         ]
     return files

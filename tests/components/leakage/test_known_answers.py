@@ -46,7 +46,9 @@ def by_beam_transform(request: pytest.FixtureRequest, folder: Path) -> dict[str,
         _ = (
             splits
             | CheckLeakage(CENSUS_SETTINGS, census["train"].schema)
-            | beam.Map(lambda report, path: Path(path).write_text(report.to_json()), str(folder / "report.json"))
+            | beam.Map(
+                lambda report, path: Path(path).write_text(report.to_json()), str(folder / "report.json")
+            )
         )
     return json.loads((folder / "report.json").read_text())
 
@@ -54,7 +56,9 @@ def by_beam_transform(request: pytest.FixtureRequest, folder: Path) -> dict[str,
 def by_command(kind: str) -> Callable[[pytest.FixtureRequest, Path], dict[str, Any]]:
     def run(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
         if kind == "csv":
-            places = {split: str(prepare(folder / "data") / split / "adult.csv") for split in ("train", "eval")}
+            places = {
+                split: str(prepare(folder / "data") / split / "adult.csv") for split in ("train", "eval")
+            }
         elif kind == "parquet":
             places = {split: str(path) for split, path in request.getfixturevalue("census_parquet").items()}
         else:
@@ -62,7 +66,9 @@ def by_command(kind: str) -> Callable[[pytest.FixtureRequest, Path], dict[str, A
             places = {split: str(Path(paths[0]).parent) for split, paths in files.items()}
         columns = ",".join(CENSUS_SETTINGS["keys"]["person+label"])
         options = ["--label", "over_50k", "--exclude", "fnlwgt", "--key", f"person+label={columns}"]
-        done = CliRunner().invoke(cli, ["leakage", *places.values(), *options, "--json", str(folder / "out.json")])
+        done = CliRunner().invoke(
+            cli, ["leakage", *places.values(), *options, "--json", str(folder / "out.json")]
+        )
         assert done.exit_code == 0, done.output
         return json.loads((folder / "out.json").read_text())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Sequence
 
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.components.leakage.report import (
@@ -214,11 +214,9 @@ def hostile(text: str) -> LeakageReport:
     return report.model_copy(update={"leakage": section, "settings": settings})
 
 
-def _report(
-    section: LeakageSection, settings: LeakageSettings, notes: tuple[str, ...] | list[str] = ()
-) -> Any:
-    full = bool(section.consequence)
-    names = ("examples", "schema", "transform_graph", "model") if full else ("examples",)
+def _report(section: LeakageSection, settings: LeakageSettings, notes: Sequence[str] = ()) -> LeakageReport:
+    connected = bool(section.consequence)
+    names = ("examples", "schema", "transform_graph", "model") if connected else ("examples",)
     return LeakageReport(
         component="LeakageValidator",
         created=WHEN,
