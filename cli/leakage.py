@@ -188,10 +188,8 @@ def _check_memory(paths: list[str], kind: Format, settings: LeakageSettings) -> 
     needed = estimate_mb(paths, kind) if settings.driver == "auto" else 0
     if needed > settings.memory_limit_mb:
         raise InputError(
-            f"the files take about {needed:,} MB in memory, and the limit is {settings.memory_limit_mb:,} "
-            "MB; raise "
-            "memory_limit_mb in --settings, or write the rows as TFRecords, which Beam compares piece by "
-            "piece"
+            f"the files take about {needed:,} MB in memory, the limit is {settings.memory_limit_mb:,} MB; "
+            "raise memory_limit_mb in --settings, or write TFRecords, which Beam compares piece by piece"
         )
 
 

@@ -20,6 +20,7 @@ from tfx_trust.components.report import Estimate
 
 # Groups that are in eval as a whole less often than this add nothing that a float could hold.
 _NEGLIGIBLE = 1e-18
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class RandomSplit:
 
     def p_value(self, observed: int) -> float:
         """Probability of `observed` or more: normal approximation with continuity correction."""
-        if observed <= self.expected:
+        # Where all rows differ the mean is 0 but for rounding.
+        if observed <= self.expected + _ROUNDING:
             return 1.0
         if self.sd == 0:
             return 0.0
@@ -88,7 +90,7 @@ def random_split(sizes: Mapping[int, int], train: int, evaluation: int) -> Rando
         weight = size * alone
         pairs = np.outer(number, number) - np.diag(number)
         variance += float((pairs * np.outer(weight, weight) * _dependence(size, evaluation, total)).sum())
-    return RandomSplit(evaluation - outside, math.sqrt(max(variance, 0.0)))
+    return RandomSplit(max(evaluation - outside, 0.0), math.sqrt(max(variance, 0.0)))
 
 
 def _whole_in(size: np.ndarray, drawn: int, total: int) -> np.ndarray:

@@ -58,10 +58,10 @@ def check_leakage(
     Examples
     --------
     >>> rows = [{"id": n, "age": n % 40, "sick": n % 3 == 0} for n in range(300)]
-    >>> train, evaluation = pa.Table.from_pylist(rows[:210]), pa.Table.from_pylist(rows[200:])
+    >>> train, evaluation = pa.Table.from_pylist(rows[:230]), pa.Table.from_pylist(rows[200:])
     >>> report = check_leakage(train, evaluation, {"label": "sick"})
     >>> str(report.verdict), report.leakage.overlap[0].eval_in_train
-    ('fail', 10)
+    ('fail', 30)
     """
     settings = LeakageSettings.of(settings)
     sides = {settings.train_split: train, settings.eval_split: evaluation}

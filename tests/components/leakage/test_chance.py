@@ -55,6 +55,12 @@ def test_no_duplicates_give_no_overlap_and_no_spread() -> None:
     )
 
 
+def test_rows_that_all_differ_speak_for_no_copies_however_many_there_are() -> None:
+    chance = random_split({1: 45_585}, 29_304, 16_281)
+    assert chance.expected >= 0
+    assert chance.p_value(0) == 1
+
+
 def test_rows_that_all_equal_each_other_are_all_expected_in_both() -> None:
     assert random_split({1_000_000: 1}, 600_000, 400_000).expected == pytest.approx(400_000)
 

@@ -326,7 +326,7 @@ def test_parquet_files_of_types_that_do_not_fit_are_told(write: Write, other: An
 
 def test_the_index_of_pandas_is_no_column(tmp_path: Path) -> None:
     """With the row numbers that a shuffled frame leaves behind no two rows would be equal."""
-    frame = pd.DataFrame({"a": [1, 2, 3], "__index_level_9__": [0, 0, 0]}).iloc[[2, 0]]
+    frame = pd.DataFrame({"a": [1, 2, 3], "__index_level_9__": [0, 0, 0]}).iloc[[2, 0, 1]]
     path = str(tmp_path / "a.parquet")
     frame.to_parquet(path)
     assert "__index_level_0__" in parquet.read_schema(path).names
