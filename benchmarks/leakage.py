@@ -46,7 +46,7 @@ def columns_of(rows: int, seed: int) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     for number in range(TEXTS):
         values = (2, 3, 5, 9, 17, 33, 50)[number % 7]
-        words = np.array([f" Category {value} of column {number}" for value in range(values)])
+        words = np.array([f" Answer {value} to {number}" for value in range(values)])
         drawn = random.choice(values, rows, p=shape.dirichlet(np.full(values, 0.4)))
         columns[f"t{number}"] = np.where(random.random(rows) < 0.04 * (number % 3), "", words[drawn])
     for number in range(NUMBERS):

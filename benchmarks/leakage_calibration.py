@@ -1,12 +1,9 @@
-"""How often harmless features are flagged, and how often copies of the label are, at the bounds in force.
+"""How often harmless features are flagged, and copies of the label caught, by the bounds in force.
 
-Each data set is split at random, seed by seed. Its own features are all legitimate: each that is warned of or
-fails is a false flag. Then copies of the label are put in which are right in a given share of the examples
-(as text, as a number, and as a fine-grained code), one at a time: each that passes is missed. A feature that
-the data set's own label is all but defined by is flagged rightly or wrongly, depending on whom one asks: the
-table names the features that were flagged.
-
-Data sets: those of scikit-learn, the bundled census, and made-up ones of several difficulties.
+Each data set is split at random, seed by seed. All of its own features are legitimate: each that is
+warned of or fails is a false flag, although some all but define the label, which no bound can tell from
+a leak; the table names them. Then copies of the label are judged, one at a time, that are right in a
+given share of the examples: as text, as a number, and as one of many codes. Each that passes is missed.
 
     python benchmarks/leakage_calibration.py [--seeds N] [--json FILE]
 """
@@ -92,9 +89,8 @@ class Outcome:
             )
             print(f"  {what:<24}{told}   {self._medians(what)}")
         if self.flagged:
-            print(
-                "  flagged: " + ", ".join(f"{name} ({times})" for name, times in self.flagged.most_common(6))
-            )
+            named = ", ".join(f"{name} ({times})" for name, times in self.flagged.most_common(6))
+            print(f"  flagged: {named}")
         print()
 
     def _lines(self) -> Iterator[tuple[str, Counter[str]]]:
@@ -156,9 +152,7 @@ def calibrate(name: str, columns: Columns, seeds: range) -> Outcome:
         for fidelity in FIDELITIES:
             for form in FORMS:
                 copy = form(noisy_copy(columns[LABEL], fidelity, random), random)
-                # The bounds of an interval depend on how many features there are; its own are kept.
-                found = analyse({**columns, COPY: copy}, in_eval, pairs=False)
-                (feature,) = [feature for feature in found.features if feature.name == COPY]
+                (feature,) = analyse({LABEL: columns[LABEL], COPY: copy}, in_eval, pairs=False).features
                 outcome.copies[fidelity][str(feature.verdict)] += 1
                 outcome.margins[fidelity].append((feature.auc, feature.nmi))
     return outcome

@@ -81,28 +81,39 @@ def check_leakage(
         counted = replace(counted, clock=not _plain_number(train.schema.field(settings.time).type))
 
     def show(matches: Sequence[tuple[str, Match]]) -> list[Row]:
-        columns = list(dict.fromkeys([*plan.features, settings.label]))
+        columns, clear = shown_columns(plan, counted)
         return [
-            paired(key, train.slice(match.train, 1), evaluation.slice(match.eval, 1), columns, settings.label)
+            paired(key, train.slice(match.train, 1), evaluation.slice(match.eval, 1), columns, clear)
             for key, match in matches
         ]
 
     return conclude(plan, counted, show=show)
 
 
-def paired(key: str, train: pa.Table, evaluation: pa.Table, columns: Sequence[str], label: str) -> Row:
+def shown_columns(plan: Plan, counted: Counted) -> tuple[list[str], tuple[str, ...]]:
+    """The columns of rows that are shown, and those that need no mask: a label that is a class."""
+    label = plan.settings.label
+    clear = (label,) if counted.labels.kind != "number" else ()
+    return list(dict.fromkeys([*plan.features, label])), clear
+
+
+def paired(
+    key: str, train: pa.Table, evaluation: pa.Table, columns: Sequence[str], clear: Sequence[str]
+) -> Row:
     """Two rows, each as a table of one, as the report may show them."""
     here, there = ({name: table[name][0].as_py() for name in columns} for table in (train, evaluation))
-    return paired_values(key, here, there, label)
+    return paired_values(key, here, there, clear)
 
 
-def paired_values(key: str, train: Mapping[str, object], evaluation: Mapping[str, object], label: str) -> Row:
-    """Two rows as the report may show them: masked, but for the label."""
+def paired_values(
+    key: str, train: Mapping[str, object], evaluation: Mapping[str, object], clear: Sequence[str]
+) -> Row:
+    """Two rows as the report may show them: masked, but for the columns in `clear`."""
     columns = dict.fromkeys([*train, *evaluation])
     return Row(
         key=key,
-        train=masked_row(train, clear=(label,)),
-        eval=masked_row(evaluation, clear=(label,)),
+        train=masked_row(train, clear=clear),
+        eval=masked_row(evaluation, clear=clear),
         differs=[name for name in columns if train.get(name) != evaluation.get(name)],
     )
 

@@ -75,7 +75,10 @@ class Batch:
     def key(self, columns: Sequence[str]) -> np.ndarray:
         """The rows' keys over some of the columns: uint64 of shape ``(2, rows)``."""
         index = {name: number for number, name in enumerate(self.names)}
-        keys: np.ndarray = self.terms[[index[name] for name in columns]].sum(axis=0, dtype=np.uint64)
+        keys = np.zeros(self.terms.shape[1:], np.uint64)
+        # One by one: to pick the columns first would copy them all.
+        for name in columns:
+            keys += self.terms[index[name]]
         return keys
 
 

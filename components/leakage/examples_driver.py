@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfx_trust.components import examples as files_io
 from tfx_trust.components.errors import InputError, UsageError
-from tfx_trust.components.leakage.check import count, paired_values
+from tfx_trust.components.leakage.check import count, paired_values, shown_columns
 from tfx_trust.components.leakage.columns import Layout
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.components.leakage.count import Match
@@ -31,6 +30,7 @@ Scorer = Callable[[Any], np.ndarray]
 # Of a row, besides its keys: label, place, and what sorting and grouping take for a while.
 _BYTES_A_ROW = 64
 _BYTES_A_KEY = 32
+_ESTIMATED_FROM = 300
 
 
 def check_examples(
@@ -94,7 +94,7 @@ def check_examples(
         )
 
     def show(matches: Sequence[tuple[str, Match]]) -> list[Row]:
-        return shown_rows(plan, sides, matches)
+        return shown_rows(plan, counted, sides, matches)
 
     return conclude(plan, counted, show=show, preprocessing=preprocessing, found=found)
 
@@ -119,8 +119,8 @@ def _counted(
 ) -> Counted:
     settings = plan.settings
     train, evaluation = sides.values()
-    rows = examples or estimated_examples([*train, *evaluation])
     in_process = settings.driver == "in_process"
+    rows = 0 if in_process else examples or estimated_examples([*train, *evaluation])
     if settings.driver == "auto":
         needed = needed_mb(plan, rows)
         in_process = needed <= settings.memory_limit_mb
@@ -164,11 +164,12 @@ def needed_mb(plan: Plan, rows: int) -> int:
 
 
 def estimated_examples(files: Sequence[str]) -> int:
-    """About how many examples some files hold, from their sizes and the first thousand records."""
+    """About how many examples some files hold, from their sizes and the first records."""
     for path in files:
         compression = "GZIP" if path.endswith(".gz") else ""
         try:
-            records = list(islice(tf.data.TFRecordDataset(path, compression).as_numpy_iterator(), 1_000))
+            dataset = tf.data.TFRecordDataset(path, compression).take(_ESTIMATED_FROM)
+            records = list(dataset.as_numpy_iterator())
         except tf.errors.OpError:
             # What is wrong with the file is told when it is read.
             continue
@@ -181,11 +182,11 @@ def estimated_examples(files: Sequence[str]) -> int:
 
 
 def shown_rows(
-    plan: Plan, sides: Mapping[str, Sequence[str]], matches: Sequence[tuple[str, Match]]
+    plan: Plan, counted: Counted, sides: Mapping[str, Sequence[str]], matches: Sequence[tuple[str, Match]]
 ) -> list[Row]:
     """The rows at some places, masked."""
     train, evaluation = sides.values()
-    columns = list(dict.fromkeys([*plan.features, plan.settings.label]))
+    columns, clear = shown_columns(plan, counted)
     here = files_io.fetch(train, [match.train for _, match in matches])
     there = files_io.fetch(evaluation, [match.eval for _, match in matches])
     return [
@@ -193,7 +194,7 @@ def shown_rows(
             key,
             files_io.displayed(here[match.train], columns),
             files_io.displayed(there[match.eval], columns),
-            plan.settings.label,
+            clear,
         )
         for key, match in matches
     ]

@@ -113,7 +113,11 @@ def format_of(paths: Sequence[str], given: str | None = None) -> Format:
 def read_tables(
     train: Sequence[str], evaluation: Sequence[str], kind: Format, *, texts: Collection[str] = ()
 ) -> tuple[pa.Table, pa.Table]:
-    """Both splits as tables, a column of the same type in each.
+    """Both splits as tables.
+
+    A column of CSV has the same type in both. Types of Parquet stay what they are, but that files of one
+    split are brought to one; :func:`~tfx_trust.components.leakage.tables.layout_of` tells whether the
+    splits can be compared.
 
     Parameters
     ----------
@@ -132,9 +136,15 @@ def read_tables(
     """
     files = [*train, *evaluation]
     tables = _read_csv(files, texts) if kind == "csv" else [_read_parquet(path) for path in files]
-    wanted = _common_types(dict(zip(files, (table.schema for table in tables), strict=True)))
     cut = len(train)
-    return _together(train, tables[:cut], wanted), _together(evaluation, tables[cut:], wanted)
+    first, second = tables[:cut], tables[cut:]
+    if kind == "csv":
+        wanted = _common_types(files, tables)
+        return _together(train, first, wanted), _together(evaluation, second, wanted)
+    return (
+        _together(train, first, _common_types(train, first)),
+        _together(evaluation, second, _common_types(evaluation, second)),
+    )
 
 
 def read_table(paths: Sequence[str], kind: Format) -> pa.Table:
@@ -200,8 +210,9 @@ def _together(
     return whole
 
 
-def _common_types(schemas: Mapping[str, pa.Schema]) -> dict[str, pa.DataType]:
+def _common_types(paths: Sequence[str], tables: Sequence[pa.Table]) -> dict[str, pa.DataType]:
     """For each column the type that holds its values in all files."""
+    schemas = {path: table.schema for path, table in zip(paths, tables, strict=True)}
     wanted = {}
     for name in dict.fromkeys(name for schema in schemas.values() for name in schema.names):
         types = {path: schema.field(name).type for path, schema in schemas.items() if name in schema.names}
@@ -221,10 +232,10 @@ def _common(types: Collection[pa.DataType]) -> pa.DataType | None:
     known = list(dict.fromkeys(_plain(kind) for kind in types if not pa.types.is_null(kind)))
     if len(known) < 2:
         return known[0] if known else pa.null()
-    if all(pa.types.is_integer(kind) for kind in known):
+    if all(pa.types.is_integer(kind) and kind != pa.uint64() for kind in known):
         return pa.int64()
     # A float32 is not the float64 that was written alike.
-    if all(pa.types.is_integer(kind) or kind == pa.float64() for kind in known):
+    if pa.float64() in known and all(pa.types.is_integer(kind) or kind == pa.float64() for kind in known):
         return pa.float64()
     if all(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in known):
         return pa.large_string()

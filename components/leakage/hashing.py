@@ -52,7 +52,8 @@ def seeds_of(names: Sequence[str]) -> np.ndarray:
 def of_integers(values: np.ndarray) -> np.ndarray:
     """Hashes of whole numbers, uint64 of the shape of `values` (int64 or uint64).
 
-    A number has one hash whichever of the two types it has.
+    A number has one hash whichever of the two types it has. There are more numbers than hashes, but the
+    numbers beyond int64 share theirs with none of the small ones that occur.
     """
     if values.dtype.kind == "i":
         return values.astype(np.int64, copy=False).view(np.uint64)

@@ -15,6 +15,7 @@ from tfx_trust.components.leakage.sample import Sample
 from tfx_trust.components.report import Estimate, Verdict
 
 RANDOM_SPLITS = 62
+_BITS = 20
 _SEED = 20_240_229
 
 
@@ -145,7 +146,9 @@ def _pooled(train: Sample, evaluation: Sample, features: Sequence[str]) -> _Rows
     dealt = np.stack(
         [np.bincount(of, sample.count * (sample.priority <= last), number) for sample, of in sides]
     )
-    return _Rows(terms[:, first], counts.astype(np.int64), dealt.astype(np.int64))
+    if number < len(ids):
+        terms = terms[:, first]
+    return _Rows(terms, counts.astype(np.int64), dealt.astype(np.int64))
 
 
 def _reach(sample: Sample) -> np.uint64:
@@ -182,18 +185,30 @@ def _by_groups(rows: _Rows, marks: np.ndarray) -> _Near:
     pooled = rows.dealt.sum(axis=0)
     near = _Near(np.zeros(len(keys), np.int64), np.zeros(len(keys), np.uint64))
     for column in rows.terms:
-        ids, number = _encoded(keys - column)
-        several = np.flatnonzero(np.bincount(ids, minlength=number)[ids] > 1)
+        several, begins = _alike(keys - column)
         if not len(several):
             continue
-        several = several[np.argsort(ids[several], kind="stable")]
-        grouped = ids[several]
-        begins = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
         sizes = np.diff(np.append(begins, len(several)))
         own = pooled[several]
         near.examples[several] += np.repeat(np.add.reduceat(own, begins), sizes) - own
         near.marks[several] |= _of_others(marks[several], begins, sizes)
     return near
+
+
+def _alike(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose key another row has too, group after group, and where each group begins among them.
+
+    Most rows have a key of their own: they are told by the upper bits alone, and only the rest is sorted.
+    """
+    bits = (keys >> np.uint64(64 - _BITS)).astype(np.int64)
+    maybe = np.flatnonzero(np.bincount(bits, minlength=1 << _BITS)[bits] > 1)
+    ranked = maybe[np.argsort(keys[maybe])]
+    ordered = keys[ranked]
+    same = ordered[1:] == ordered[:-1]
+    chosen = np.r_[same, False] | np.r_[False, same] if len(ranked) else np.zeros(0, bool)
+    several, ordered = ranked[chosen], ordered[chosen]
+    begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(several) else several
+    return several, begins
 
 
 def _of_others(marks: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -123,8 +123,9 @@ class Sample:
 
     def key(self, columns: tuple[str, ...] | list[str]) -> np.ndarray:
         """First lane of the rows' keys over some columns: uint64 of shape ``(rows,)``."""
-        index = [self.names.index(name) for name in columns]
-        keys: np.ndarray = self.terms[index].sum(axis=0, dtype=np.uint64)
+        keys = np.zeros(self.rows, np.uint64)
+        for name in columns:
+            keys += self.column(name)
         return keys
 
     def smallest(self, rows: int) -> Sample:

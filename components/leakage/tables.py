@@ -12,7 +12,7 @@ from tfx_trust.components.errors import InputError, unknown
 from tfx_trust.components.leakage import hashing
 from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 16_384
 _COMPARABLE = ({"whole number", "float32"}, {"whole number", "float64"})
 
 
@@ -132,11 +132,16 @@ def batches_of(
     first, file
         Number of the first row, and of the file it is from, for `Batch.places`.
     """
-    batches = table.to_batches(max_chunksize=BATCH_ROWS) if isinstance(table, pa.Table) else table
-    for batch in batches:
+    for batch in _large_batches(table) if isinstance(table, pa.Table) else table:
         if batch.num_rows:
             yield batch_of(batch, layout, first=first, file=file)
             first += batch.num_rows
+
+
+def _large_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """A table's rows in few batches, however small its chunks are: each batch costs something of its own."""
+    for begin in range(0, table.num_rows, BATCH_ROWS):
+        yield from table.slice(begin, BATCH_ROWS).combine_chunks().to_batches()
 
 
 def batch_of(batch: pa.RecordBatch, layout: Layout, *, first: int = 0, file: int = 0) -> Batch:
@@ -167,9 +172,7 @@ def _values(array: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     if isinstance(array, pa.DictionaryArray) and not _is_text(array.type.value_type):
         array = array.dictionary_decode()
     if pa.types.is_fixed_size_list(array.type):
-        there = array.is_valid()
-        lengths = there.to_numpy(zero_copy_only=False) * array.type.list_size
-        array = array.filter(there)
+        lengths = array.is_valid().to_numpy(zero_copy_only=False) * array.type.list_size
     elif _is_list(array.type):
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
     else:

@@ -5,7 +5,7 @@ import decimal
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tfx_trust.components.leakage.masking import DOT, WIDTH, mask, masked_row
@@ -63,6 +63,7 @@ ANY = (
 )
 
 
+@settings(deadline=None)
 @given(ANY | st.lists(ANY, max_size=5))
 @example("0." + "0" * 40 + "12")
 def test_a_masked_value_is_short(value: object) -> None:
@@ -77,6 +78,7 @@ def _numeric(text: str) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60).filter(lambda text: not _numeric(text) and text[4:5] != "-"))
 def test_of_a_text_no_more_than_a_quarter_is_shown(text: str) -> None:
     shown = mask(text).replace(DOT, "")
@@ -84,6 +86,7 @@ def test_of_a_text_no_more_than_a_quarter_is_shown(text: str) -> None:
     assert text.strip().startswith(shown)
 
 
+@settings(deadline=None)
 @given(st.integers(10) | st.integers(max_value=-10))
 def test_of_a_whole_number_the_first_digit_and_about_the_length_are_shown(number: int) -> None:
     text = str(number)
@@ -94,6 +97,7 @@ def test_of_a_whole_number_the_first_digit_and_about_the_length_are_shown(number
     assert len(shown) == min(len(text), kept + 12)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_of_a_real_number_at_most_one_digit_is_shown_besides_leading_zeros(number: float) -> None:
     digits = [letter for letter in mask(number) if letter in "123456789"]
