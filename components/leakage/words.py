@@ -436,7 +436,7 @@ def _consequence(item: Consequence) -> Finding:
     else:
         message += (
             f", without the {item.leaked:,} that are in train {format_number(item.without_leaked)}: "
-            f"{item.difference} is due to them."
+            f"the difference is {item.difference}."
         )
     return Finding(
         check="consequence",
