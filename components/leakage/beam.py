@@ -113,7 +113,7 @@ def count_files(
     ----------
     plan, train, evaluation, scorer
         As :func:`~tfx_trust.components.leakage.check.count` and
-        :func:`~tfx_trust.components.examples.read_batches` take them.
+        :func:`~tfx_trust.components.leakage.decoder.read_batches` take them.
     examples
         About how many there are.
     make_pipeline
@@ -175,7 +175,8 @@ def _plan_and_decoder(settings: LeakageSettings, schema: Any) -> tuple[Plan, Any
 
         plan = Plan.of(settings, tables.layout_of([(name, schema) for name in settings.splits], wanted))
         return plan, _TableDecoder(plan)
-    from tfx_trust.components.examples import Decoder, layout_of_schema
+    from tfx_trust.components.examples import layout_of_schema
+    from tfx_trust.components.leakage.decoder import Decoder
 
     plan = Plan.of(settings, layout_of_schema(schema, wanted))
     return plan, Decoder(plan.layout)
@@ -236,12 +237,12 @@ class _ReadFile(beam.DoFn):
         self._scorer = scorer
 
     def setup(self) -> None:
-        from tfx_trust.components.examples import Decoder
+        from tfx_trust.components.leakage.decoder import Decoder
 
         self._decoder = Decoder(self._plan.layout)
 
     def process(self, element: tuple[int, int, str]) -> Iterator[tuple[int, Batch]]:
-        from tfx_trust.components.examples import read_batches
+        from tfx_trust.components.leakage.decoder import read_batches
 
         split, number, path = element
         scorer = self._scorer if split == EVAL else None

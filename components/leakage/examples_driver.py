@@ -19,6 +19,7 @@ from tfx_trust.components.leakage.columns import Layout
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.components.leakage.count import Match
 from tfx_trust.components.leakage.counted import Counted
+from tfx_trust.components.leakage.decoder import Decoder, read_batches
 from tfx_trust.components.leakage.judge import conclude
 from tfx_trust.components.leakage.plan import Plan, columns_wanted
 from tfx_trust.components.leakage.report import LeakageReport, Preprocessing, Row
@@ -143,10 +144,8 @@ def _counted(
             make_pipeline=make_beam_pipeline,
             folder=folder,
         )
-    decoder = files_io.Decoder(plan.layout)
-    counted = count(
-        plan, files_io.read_batches(train, decoder), files_io.read_batches(evaluation, decoder, scorer=scorer)
-    )
+    decoder = Decoder(plan.layout)
+    counted = count(plan, read_batches(train, decoder), read_batches(evaluation, decoder, scorer=scorer))
     return replace(counted, clock=is_clock(plan))
 
 

@@ -101,13 +101,13 @@ def _read(
     plan: Plan, sides: Mapping[str, list[str]], keys: Sequence[str]
 ) -> tuple[dict[str, Keyed], dict[str, Keyed]]:
     """The keys of all rows of both splits."""
-    from tfx_trust.components import examples as files_io
+    from tfx_trust.components.leakage.decoder import Decoder, read_batches
 
-    decoder = files_io.Decoder(plan.layout)
+    decoder = Decoder(plan.layout)
     found = []
     for paths in sides.values():
         parts: dict[str, list[Keyed]] = {key: [] for key in keys}
-        for batch in files_io.read_batches(paths, decoder):
+        for batch in read_batches(paths, decoder):
             # The label plays no part here.
             nothing = np.zeros(batch.rows, np.uint64)
             for key in keys:

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from leaky import example, write_records
 
-from tfx_trust.components import examples as files_io
 from tfx_trust.components.leakage import tables
 from tfx_trust.components.leakage.columns import Batch, Layout
 from tfx_trust.components.leakage.count import Keyed, arrivals, tally
+from tfx_trust.components.leakage.decoder import Decoder, read_batches
 
 Row = dict[str, Any]
 COLUMNS = ("age", "city", "tags", "income", "label")
@@ -138,12 +138,12 @@ def test_the_order_of_rows_and_columns_does_not_matter(
 def test_examples_give_the_counts_of_tables_whatever_batch_size_and_map_order(
     tmp_path: Path, train: list[Row], evaluation: list[Row], random: Any
 ) -> None:
-    decoder = files_io.Decoder(LAYOUT)
+    decoder = Decoder(LAYOUT)
     sides = []
     for name, rows, size in (("train", train, 1), ("eval", evaluation, 7)):
         records = [example(row, names=random.sample(COLUMNS, len(COLUMNS))) for row in rows]
         path = write_records(tmp_path / f"{name}.tfrecord", records)
-        sides.append(keyed(list(files_io.read_batches([path], decoder, batch_rows=size))))
+        sides.append(keyed(list(read_batches([path], decoder, batch_rows=size))))
     # A tf.Example holds float32; the values here are exact in it.
     assert told_by(*sides) == twin(train, evaluation)
 
