@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -41,3 +42,8 @@ def census_parquet(census: dict[str, pa.Table], tmp_path_factory: pytest.TempPat
     for split, table in census.items():
         parquet.write_table(table, folder / f"{split}.parquet")
     return {split: folder / f"{split}.parquet" for split in SPLITS}
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(20)
