@@ -212,7 +212,7 @@ def _of_records(
 
     known = None
     if schema is not None:
-        from tfx_trust.components.leakage.standard import parse_schema
+        from tfx_trust.components.standard import parse_schema
 
         try:
             known = parse_schema(Path(schema).read_text(encoding="utf-8"), schema)

@@ -19,6 +19,15 @@ from tfx_trust.components.report import PAGE_FILE, REPORT_FILE, InputRef, Report
 ReportT = TypeVar("ReportT", bound=Report)
 
 
+Artifacts = dict[str, list[artifact.Artifact]]
+"""What an executor is given and gives: artifacts by the name of the input or output."""
+
+
+def first(artifacts: Artifacts, key: str) -> artifact.Artifact | None:
+    """The first artifact of an input; none where it is not connected, or nothing was there."""
+    return next(iter(artifacts.get(key) or ()), None)
+
+
 class TrustReport(artifact.Artifact):
     """A folder with ``report.json`` and ``report.html``; custom properties ``verdict`` and ``findings``.
 

@@ -78,14 +78,14 @@ def _check_format(artifact: Any) -> None:
     if payload != example_gen_pb2.FORMAT_TF_EXAMPLE:
         name = example_gen_pb2.PayloadFormat.Name(payload)
         raise InputError(
-            f"{artifact.uri}: payload format {name}; only FORMAT_TF_EXAMPLE is read: "
-            "let ExampleGen write tf.Examples"
+            f"{artifact.uri}: payload format {name}; only FORMAT_TF_EXAMPLE is read: let ExampleGen write "
+            "tf.Examples"
         )
     file_format = examples_utils.get_file_format(artifact)
     if file_format != _FILE_FORMAT:
         raise InputError(
-            f"{artifact.uri}: file format {file_format}; only {_FILE_FORMAT} is read: "
-            "let ExampleGen write TFRecords"
+            f"{artifact.uri}: file format {file_format}; only {_FILE_FORMAT} is read: let ExampleGen write "
+            "TFRecords"
         )
 
 
@@ -131,8 +131,8 @@ def layout_of_schema(schema: schema_pb2.Schema, columns: Sequence[str] | None = 
         if kind is None:
             found = schema_pb2.FeatureType.Name(features[name].type)
             raise InputError(
-                f"feature {name!r} has type {found} in the schema; BYTES, INT or FLOAT is needed: "
-                "give it one, or name the features to look at"
+                f"feature {name!r} has type {found} in the schema; BYTES, INT or FLOAT is needed: give it "
+                "one, or name the features to look at"
             )
         kinds[name] = kind
     return Layout(kinds)
@@ -410,8 +410,8 @@ def _check_found(found: int, places: np.ndarray, files: Sequence[str]) -> None:
     if found != len(places):
         where = os.path.dirname(files[0]) if files else "no files"
         raise InputError(
-            f"{where}: {found:,} records at {len(places):,} places; "
-            "the files were changed since they were read: run again"
+            f"{where}: {found:,} records at {len(places):,} places; the files were changed since they were "
+            "read: run again"
         )
 
 

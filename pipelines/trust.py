@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
@@ -27,6 +25,7 @@ from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
 from tfx_trust.components.release.component import ReleaseGate
 from tfx_trust.components.release.config import ReleasePolicy
+from tfx_trust.components.standard import parse_schema
 from tfx_trust.pipelines.beam import LOCAL_RUNNER
 from tfx_trust.pipelines.source import UserFunction, dotted_path, source_digest
 
@@ -307,8 +306,8 @@ def _filtered(
         last = components[-1]
         if "examples" not in last.outputs:
             raise UsageError(
-                f"filter {step.name!r}: {type(last).__name__} comes last and has no output 'examples', which "
-                f"all other nodes are to read; its outputs: {', '.join(last.outputs) or 'none'}"
+                f"filter {step.name!r}: {type(last).__name__} comes last and has no output 'examples', "
+                f"which all other nodes are to read; its outputs: {', '.join(last.outputs) or 'none'}"
             )
         for component in components:
             _rerun_when_edited(component, component.executor_spec.class_path)
@@ -410,11 +409,7 @@ def _checked_schema(path: str, label: str) -> str:
         raise InputError(f"{path}: no such schema file")
     with fileio.open(path, "r") as file:
         text = str(file.read())
-    try:
-        schema = text_format.Parse(text, schema_pb2.Schema())
-    except text_format.ParseError as error:
-        raise InputError(f"{path}: not a text-format Schema proto: {error}") from None
-    names = [feature.name for feature in schema.feature]
+    names = [feature.name for feature in parse_schema(text, path).feature]
     if label and label not in names:
         raise InputError(f"{path}: no feature {label!r}, the label; it has {', '.join(names)}")
     return text

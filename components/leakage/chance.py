@@ -81,7 +81,7 @@ def random_split(sizes: Mapping[int, int], train: int, evaluation: int) -> Rando
     if not train or not evaluation:
         return RandomSplit(0.0, 0.0)
     size = np.array([m for m in sorted(sizes) if m <= evaluation], np.int64)
-    alone = _whole_in(size, evaluation, total)
+    alone = all_drawn(size, evaluation, total)
     size, alone = size[alone > _NEGLIGIBLE], alone[alone > _NEGLIGIBLE]
     number = np.array([sizes[int(m)] for m in size], float)
     outside = float((number * size * alone).sum())
@@ -93,14 +93,14 @@ def random_split(sizes: Mapping[int, int], train: int, evaluation: int) -> Rando
     return RandomSplit(max(evaluation - outside, 0.0), math.sqrt(max(variance, 0.0)))
 
 
-def _whole_in(size: np.ndarray, drawn: int, total: int) -> np.ndarray:
-    """P(m) for each size: that all m rows are among the drawn."""
-    if not len(size):
-        return np.zeros(0)
-    steps = np.arange(int(size.max()))
+def all_drawn(number: np.ndarray, drawn: int, total: int) -> np.ndarray:
+    """P(m): the probability that m examples, named beforehand, are all among the drawn.
+
+    (n)ₘ / (N)ₘ with n drawn out of N (falling factorials; Feller 1968, II.6), for each m of `number`.
+    """
+    steps = np.arange(min(drawn, int(number.max(initial=0))))
     logs = np.concatenate([[0.0], np.cumsum(np.log((drawn - steps) / (total - steps)))])
-    whole: np.ndarray = np.exp(logs[size])
-    return whole
+    return np.where(number <= drawn, np.exp(logs[np.minimum(number, len(steps))]), 0.0)
 
 
 def _dependence(size: np.ndarray, drawn: int, total: int) -> np.ndarray:

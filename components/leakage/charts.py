@@ -50,8 +50,8 @@ def figures(report: LeakageReport) -> list[Figure]:
             Figure(
                 told.OVERLAP_FIGURE,
                 to_svg(_overlap_chart(section.overlap, examples), label=_overlap_label(section.overlap)),
-                f"Of {examples:,} {evaluation} examples, by the columns that are compared with {train}. "
-                "The band holds about 19 of 20 random splits.",
+                f"Of {examples:,} {evaluation} examples, by the columns that are compared with {train}. The "
+                "band holds about 19 of 20 random splits.",
             )
         )
     if section.features:
@@ -162,8 +162,8 @@ def _step(most: float) -> int:
 
 def _overlap_label(overlap: Sequence[Overlap]) -> str:
     parts = [
-        f"{told.key(item.key)}: {item.eval_in_train:,}, "
-        f"{told.surely(item.expected_random_split)} in a random split"
+        f"{told.key(item.key)}: {item.eval_in_train:,}, {told.surely(item.expected_random_split)} in a "
+        "random split"
         for item in overlap
     ]
     return f"{told.OVERLAP_FIGURE}. {'; '.join(parts)}."
@@ -235,8 +235,8 @@ def _features_caption(shown: Sequence[FeatureLeakage], features: Sequence[Featur
         f"The {len(shown)} most telling of {len(features)} features. " if len(shown) < len(features) else ""
     )
     return (
-        f"{which}0.5 is a guess, 1 gives the label away. The lines are intervals that hold for all "
-        "features together."
+        f"{which}0.5 is a guess, 1 gives the label away. The lines are intervals that hold for all features "
+        "together."
     )
 
 

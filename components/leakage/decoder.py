@@ -236,8 +236,8 @@ def _undecodable(
             which = feature.WhichOneof("kind")
             if which is not None and name in layout.kinds and LISTS[which] != layout.kinds[name]:
                 return InputError(
-                    f"{path}: feature {name!r} is {LISTS[which]} in record {number:,}; "
-                    f"{layout.kinds[name]} is expected: correct the schema, or write the feature as one type"
+                    f"{path}: feature {name!r} is {LISTS[which]} in record {number:,}; {layout.kinds[name]} "
+                    "is expected: correct the schema, or write the feature as one type"
                 )
     return InputError(
         f"{path}: records from {first:,} on cannot be decoded ({reason(error)}); write the file anew"

@@ -8,15 +8,13 @@ from absl import logging
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact
 
-from tfx_trust.components.artifacts import reference, write_report
+from tfx_trust.components.artifacts import Artifacts, first, reference, write_report
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.components.leakage.report import LeakageReport, LeakageSection, Preprocessing
 from tfx_trust.components.report import Finding, Severity
 
 COMPONENT = "LeakageValidator"
-
-Artifacts = dict[str, list[artifact.Artifact]]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -51,8 +49,7 @@ def _report(
     from tfx_trust.components import examples as files_io
     from tfx_trust.components.leakage import splits
     from tfx_trust.components.leakage.examples_driver import check_examples
-    from tfx_trust.components.leakage.standard import read_schema
-    from tfx_trust.components.release.standard import read_example_counts
+    from tfx_trust.components.standard import read_example_counts, read_schema
 
     files = {
         name: [path for item in input_dict["examples"] for path in files_io.split_files(item, name)]
@@ -62,10 +59,10 @@ def _report(
     found = splits.findings(files, settings)
     if any(finding.check == splits.MISSING for finding in found):
         return _nothing_counted(settings, found)
-    schema = _first(input_dict, "schema")
-    graph = _first(input_dict, "transform_graph")
-    statistics = _first(input_dict, "statistics")
-    model = _first(input_dict, "model")
+    schema = first(input_dict, "schema")
+    graph = first(input_dict, "transform_graph")
+    statistics = first(input_dict, "statistics")
+    model = first(input_dict, "model")
     schema_proto = read_schema(schema) if schema else None
     scorer, unscored = _scorer(model)
     return check_examples(
@@ -126,7 +123,3 @@ def _nothing_counted(settings: LeakageSettings, found: list[Finding]) -> Leakage
         settings=settings.model_dump(mode="json"),
         leakage=LeakageSection(examples={}),
     )
-
-
-def _first(artifacts: Artifacts, key: str) -> artifact.Artifact | None:
-    return next(iter(artifacts.get(key) or ()), None)

@@ -199,8 +199,8 @@ def _together(
         alone = sorted(set(table.column_names) ^ set(names))
         if alone:
             raise InputError(
-                f"{path} and {paths[0]} have different columns: only one has {', '.join(alone)}; "
-                "give files of one shape"
+                f"{path} and {paths[0]} have different columns: only one has {', '.join(alone)}; give files "
+                "of one shape"
             )
     schema = pa.schema([(name, wanted[name]) for name in names])
     # Whole numbers may be too long for a float; then they are rounded in all files alike.
@@ -220,8 +220,8 @@ def _common_types(paths: Sequence[str], tables: Sequence[pa.Table]) -> dict[str,
         if common is None:
             told = dict(zip(types.values(), types, strict=True))
             raise InputError(
-                f"column {name!r} is {', '.join(f'{kind} in {path}' for kind, path in told.items())}; "
-                "equal values would not be seen, so give it one type"
+                f"column {name!r} is {', '.join(f'{kind} in {path}' for kind, path in told.items())}; equal "
+                "values would not be seen, so give it one type"
             )
         wanted[name] = common
     return wanted

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact
 
-from tfx_trust.components.artifacts import read_report
+from tfx_trust.components.artifacts import Artifacts, first, read_report
 from tfx_trust.components.errors import InputError, TrustError
 from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
 from tfx_trust.components.leakage.count import EVAL, TRAIN, Keyed
@@ -19,7 +19,6 @@ from tfx_trust.components.leakage.filter import Changes, changes, keys_of
 from tfx_trust.components.leakage.plan import Plan
 from tfx_trust.components.leakage.report import LeakageReport
 
-Artifacts = dict[str, list[artifact.Artifact]]
 Files = dict[str, list[str]]
 
 
@@ -47,7 +46,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         from tfx_trust.components import examples as files_io
         from tfx_trust.components.leakage.examples_driver import layout_for
-        from tfx_trust.components.leakage.standard import read_schema
+        from tfx_trust.components.standard import read_schema
 
         settings = FilterSettings.of(exec_properties["settings"])
         source = _only(input_dict["unfiltered_examples"])
@@ -56,7 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         checked = LeakageSettings.of(told.settings)
         destination = output_dict["examples"][0]
         files = {name: files_io.split_files(source, name) for name in files_io.splits_of(source)}
-        schema = next(iter(input_dict.get("schema") or ()), None)
+        schema = first(input_dict, "schema")
         sides = {name: files[name] for name in checked.splits}
         plan = Plan.of(checked, layout_for(sides, checked, read_schema(schema) if schema else None))
         keys, entities = keys_of(plan, settings)
@@ -66,9 +65,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for name, (before, after) in counts.items():
             if before and not after:
                 raise InputError(
-                    f"nothing would be left of the {name} split: all {before:,} examples are on both "
-                    "sides; filter by "
-                    "fewer keys, or drop from the other split"
+                    f"nothing would be left of the {name} split: all {before:,} examples are on both sides; "
+                    "filter by fewer keys, or drop from the other split"
                 )
             destination.set_int_custom_property(f"{name}_examples_before", before)
             destination.set_int_custom_property(f"{name}_examples_after", after)
@@ -92,8 +90,7 @@ def _check_about(told: LeakageReport, source: artifact.Artifact) -> None:
     if known != [source.uri]:
         raise InputError(
             f"the leakage report is about {', '.join(known) or 'no artifact'}, not about {source.uri}: "
-            "connect the report "
-            "of a LeakageValidator that read the same examples"
+            "connect the report of a LeakageValidator that read the same examples"
         )
 
 
@@ -150,8 +147,7 @@ def _check_clean(
     if left:
         raise TrustError(
             f"{left:,} examples are still on both sides after filtering. This must not happen: the files "
-            "may have been "
-            "changed while they were read. Run again; if it stays, report it."
+            "may have been changed while they were read. Run again; if it stays, report it."
         )
 
 

@@ -111,9 +111,8 @@ def _check_labels(counted: Counted, settings: LeakageSettings) -> None:
     ):
         if missing == examples:
             raise InputError(
-                f"the label {label!r} has no value in any of the {examples:,} {name} examples; name "
-                "another label, "
-                "or give labelled examples"
+                f"the label {label!r} has no value in any of the {examples:,} {name} examples; name another "
+                "label, or give labelled examples"
             )
     values = counted.labels.values
     if len(values) < 2:
@@ -123,8 +122,7 @@ def _check_labels(counted: Counted, settings: LeakageSettings) -> None:
     if counted.labels.kind == "classes" and len(values) > MOST_LABELS:
         raise InputError(
             f"the label {label!r} has more than {MOST_LABELS:,} different texts; a class or a number is "
-            "needed, "
-            "name another label"
+            "needed, name another label"
         )
 
 

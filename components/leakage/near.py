@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 import pyarrow as pa
 
+from tfx_trust.components.leakage.chance import all_drawn
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.components.leakage.report import NearDuplicates
 from tfx_trust.components.leakage.sample import Sample
@@ -275,22 +276,15 @@ def _expected(rows: _Rows, near: _Near) -> float:
 
     Of the N examples that are dealt let n be drawn for eval. An example that is dealt is in eval without a
     neighbour in train when it and its m neighbours are all drawn, of which the probability is
-    P(m + 1) = (n)ₘ₊₁ / (N)ₘ₊₁ (falling factorials; Feller 1968, II.6). For one that stays in eval it is P(m),
+    P(m + 1) of :func:`~tfx_trust.components.leakage.chance.all_drawn`. For one that stays in eval it is P(m),
     and 0 where a neighbour stays in train.
     """
     drawn, total = int(rows.dealt[1].sum()), int(rows.dealt.sum())
     pooled, staying = rows.dealt.sum(axis=0), rows.kept[1]
     alone = ~near.has(1)
-    outside = pooled * alone @ _all_drawn(near.examples + 1, drawn, total)
-    outside += staying * alone @ _all_drawn(near.examples, drawn, total)
+    outside = pooled * alone @ all_drawn(near.examples + 1, drawn, total)
+    outside += staying * alone @ all_drawn(near.examples, drawn, total)
     return float(drawn + staying.sum() - outside)
-
-
-def _all_drawn(number: np.ndarray, drawn: int, total: int) -> np.ndarray:
-    """Probability that so many examples, named beforehand, are all among the drawn."""
-    steps = np.arange(min(drawn, int(number.max(initial=0))))
-    logs = np.concatenate([[0.0], np.cumsum(np.log((drawn - steps) / (total - steps)))])
-    return np.where(number <= drawn, np.exp(logs[np.minimum(number, len(steps))]), 0.0)
 
 
 def _sd(rows: _Rows, splits: _Splits, near: _Near) -> float:

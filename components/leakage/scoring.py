@@ -46,8 +46,7 @@ class ModelScorer:
         if output.dtype.kind not in "fiu" or output.shape[:1] != (rows,) or output.ndim > 2:
             raise InputError(
                 f"{self.folder}: output {names[0]!r} has type {output.dtype} and shape {output.shape} for "
-                f"{rows} examples; "
-                "a number, or one a class, is needed for each"
+                f"{rows} examples; a number, or one a class, is needed for each"
             )
         if output.ndim == 1 or output.shape[1] == 1:
             scores = output.reshape(rows)

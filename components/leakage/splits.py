@@ -42,8 +42,7 @@ def findings(files: Mapping[str, Sequence[str]], settings: LeakageSettings) -> l
                 subject=name,
                 message=message,
                 remedy="Give ExampleGen an output_config or input_config with both splits, or name the "
-                "splits in the "
-                "settings (train_split, eval_split).",
+                "splits in the settings (train_split, eval_split).",
             )
         )
     if found:

@@ -106,8 +106,7 @@ def _parsed(values: pa.Array, name: str, pattern: str | None) -> pa.Array:
         expected = f"the format {pattern!r}" if pattern else "ISO 8601, as 2026-11-24 or 2026-11-24T08:30:00Z"
         raise InputError(
             f"time {name!r}: {len(wrong):,} different values cannot be read, one of the shape "
-            f"{_shape(wrong[0])!r}; "
-            f"expected {expected}; give its format as time_format"
+            f"{_shape(wrong[0])!r}; expected {expected}; give its format as time_format"
         )
     parsed = pa.array(moments, pa.timestamp("us"))
     return parsed.take(encoded.indices)

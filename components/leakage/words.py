@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tfx_trust.components.leakage.config import BUILT_IN_KEYS, FEATURES, FEATURES_AND_LABEL, LeakageSettings
 from tfx_trust.components.leakage.report import (
     Conflict,
     Consequence,
-    EntityOverlap,
     LeakageSection,
     Overlap,
     Preprocessing,
@@ -86,11 +85,10 @@ def _entities(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fi
                 threshold=settings.entities_fail,
                 message=f"{met.entities_in_both:,} different values of {met.group} are on both sides: "
                 f"{met.eval_in_train:,} of {total:,} {settings.eval_split} examples "
-                f"({share(met.eval_in_train, total)}) "
-                "belong to somebody whom the model learned from.",
+                f"({share(met.eval_in_train, total)}) belong to somebody whom the model learned from.",
                 remedy=f"Split by {met.group}: give ExampleGen's split_config "
-                f"partition_feature_name={met.group!r} "
-                "(text or whole numbers), or let LeakageFilter take one side out.",
+                f"partition_feature_name={met.group!r} (text or whole numbers), or let LeakageFilter take "
+                "one side out.",
                 evidence={"train_in_eval": met.train_in_eval, "entities": met.entities},
             )
         elif met.verdict is Verdict.PASS:
@@ -100,18 +98,19 @@ def _entities(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fi
                 subject=met.group,
                 message=f"No value of {met.group} is on both sides.",
             )
-        yield from _without_entity(met, settings)
+        yield from _unchecked("entity_overlap", met.group, met.missing)
 
 
-def _without_entity(met: EntityOverlap, settings: LeakageSettings) -> Iterator[Finding]:
-    if any(met.missing.values()):
-        told = " and ".join(f"{count:,} {name} examples" for name, count in met.missing.items() if count)
+def _unchecked(check: str, name: str, missing: Mapping[str, int]) -> Iterator[Finding]:
+    """Examples that lack what a check goes by."""
+    if any(missing.values()):
+        told = " and ".join(f"{count:,} {split} examples" for split, count in missing.items() if count)
         yield Finding(
-            check="entity_overlap",
+            check=check,
             severity=Severity.NOT_RUN,
-            subject=met.group,
-            message=f"{told} have no {met.group}: they were not checked.",
-            remedy=f"Fill {met.group} in, or leave such examples out.",
+            subject=name,
+            message=f"{told} have no {name}: they were not checked.",
+            remedy=f"Fill {name} in, or leave such examples out.",
         )
 
 
@@ -133,9 +132,8 @@ def _time(section: LeakageSection, settings: LeakageSettings) -> Iterator[Findin
             statistic=Estimate(value=order.late_train / total, count=total),
             threshold=settings.late_fail,
             message=f"{order.late_train:,} of {total:,} {settings.train_split} examples "
-            f"({share(order.late_train, total)}) are from {begin} or later, when the "
-            f"{settings.eval_split} split "
-            f"begins{told}: the model learned from the future.",
+            f"({share(order.late_train, total)}) are from {begin} or later, when the {settings.eval_split} "
+            f"split begins{told}: the model learned from the future.",
             remedy=f"End the {settings.train_split} split before {begin}.",
             evidence={"first": order.first, "last": order.last},
         )
@@ -145,18 +143,9 @@ def _time(section: LeakageSection, settings: LeakageSettings) -> Iterator[Findin
             severity=Severity.INFO,
             subject=order.feature,
             message=f"All {settings.train_split} examples are from before {begin}, when the "
-            f"{settings.eval_split} "
-            "split begins.",
+            f"{settings.eval_split} split begins.",
         )
-    if any(order.missing.values()):
-        told = " and ".join(f"{count:,} {name} examples" for name, count in order.missing.items() if count)
-        yield Finding(
-            check="time_order",
-            severity=Severity.NOT_RUN,
-            subject=order.feature,
-            message=f"{told} have no {order.feature}: they were not checked.",
-            remedy=f"Fill {order.feature} in, or leave such examples out.",
-        )
+    yield from _unchecked("time_order", order.feature, order.missing)
 
 
 def _preprocessing(known: Preprocessing | None, settings: LeakageSettings) -> Iterator[Finding]:
@@ -168,8 +157,7 @@ def _preprocessing(known: Preprocessing | None, settings: LeakageSettings) -> It
             severity=Severity.FAIL,
             subject="Transform",
             message=f"The analyzers of Transform saw the split {', '.join(known.eval_analyzed)}: means, "
-            "quantiles "
-            "and vocabularies were learned from what the model is judged by.",
+            "quantiles and vocabularies were learned from what the model is judged by.",
             remedy=f"Give Transform SplitsConfig(analyze=[{settings.train_split!r}], "
             f"transform=[{settings.train_split!r}, {settings.eval_split!r}]).",
             evidence={"analyzed": known.analyzed_splits},
@@ -179,11 +167,10 @@ def _preprocessing(known: Preprocessing | None, settings: LeakageSettings) -> It
             check="serving_features",
             severity=Severity.FAIL,
             subject=", ".join(known.absent_at_serving),
-            message=f"The model needs {', '.join(known.absent_at_serving)}, which the schema does not "
-            "have at serving.",
+            message=f"The model needs {', '.join(known.absent_at_serving)}, which the schema does not have "
+            "at serving.",
             remedy="Leave it out of the preprocessing_fn; or if it is known at serving, take "
-            "not_in_environment "
-            "out of the schema.",
+            "not_in_environment out of the schema.",
         )
     if known.verdict is Verdict.NOT_RUN:
         yield Finding(
@@ -191,8 +178,7 @@ def _preprocessing(known: Preprocessing | None, settings: LeakageSettings) -> It
             severity=Severity.NOT_RUN,
             subject="Transform",
             message="Which splits the analyzers of Transform saw is not known: its transform_graph does "
-            "not come from "
-            "a node of this pipeline.",
+            "not come from a node of this pipeline.",
             remedy="Say it by the setting analyzed_splits.",
         )
 
@@ -209,11 +195,9 @@ def _features(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fi
             statistic=feature.auc_estimate,
             threshold=settings.auc_fail if feature.verdict is Verdict.FAIL else settings.auc_warn,
             message=f"{feature.name} alone tells the label with an AUC of {format_number(feature.auc)} on "
-            "held-out "
-            f"examples, and explains {share(feature.nmi, 1)} of it.{decides}",
+            f"held-out examples, and explains {share(feature.nmi, 1)} of it.{decides}",
             remedy=f"Find out how {feature.name} comes about. If it is filled in after the outcome is "
-            "known, or made "
-            "from it, leave it out of the model; if not, say so by raising the bounds.",
+            "known, or made from it, leave it out of the model; if not, say so by raising the bounds.",
             evidence={"nmi": feature.nmi, "distinct": feature.distinct},
         )
     undecided = [feature.name for feature in section.features if feature.verdict is Verdict.INCONCLUSIVE]
@@ -222,9 +206,8 @@ def _features(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fi
             check="target_leakage",
             severity=Severity.INCONCLUSIVE,
             subject=undecided[0] if len(undecided) == 1 else f"{len(undecided)} features",
-            message=f"Too few {settings.eval_split} examples to say whether a feature gives the label "
-            "away: fewer than "
-            f"{settings.min_class} of its rarest value.",
+            message=f"Too few {settings.eval_split} examples to say whether a feature gives the label away: "
+            f"fewer than {settings.min_class} of its rarest value.",
             remedy="Give more eval examples, or lower min_class.",
             evidence={"features": undecided[:20]},
         )
@@ -237,8 +220,8 @@ def _features(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fi
                 statistic=pair.lift,
                 threshold=settings.pair_lift,
                 message=f"{' and '.join(pair.names)} together tell the label with an AUC of "
-                f"{format_number(pair.auc)} on "
-                f"held-out examples, the better of the two alone with {format_number(pair.best_single)}.",
+                f"{format_number(pair.auc)} on held-out examples, the better of the two alone with "
+                f"{format_number(pair.best_single)}.",
                 remedy="Find out whether the two together encode the outcome.",
             )
 
@@ -265,8 +248,8 @@ def _copies(
     expected = f"{number(item.expected_random_split)} ± {number(item.random_split_sd)}"
     message = (
         f"{item.eval_in_train:,} of {total:,} {settings.eval_split} examples "
-        f"({share(item.eval_in_train, total)}) equal a "
-        f"{settings.train_split} example {meant}; a random split of the same rows gives {expected}."
+        f"({share(item.eval_in_train, total)}) equal a {settings.train_split} example {meant}; a random "
+        f"split of the same rows gives {expected}."
     )
     remedy = ""
     if item.verdict is Verdict.PASS:
@@ -275,19 +258,17 @@ def _copies(
         message += " Rows were copied across after the split."
         remedy = (
             "Find out what copied them (a merged file, an upsampling, a join), or let LeakageFilter drop "
-            "them from "
-            f"the {settings.train_split} split."
+            f"them from the {settings.train_split} split."
         )
     else:
         independent = number(item.expected_independent or 0)
         message += (
-            f" Columns that have nothing to do with each other would give {independent} at most: rows "
-            "were copied before "
-            "the split, or examples are alike by nature."
+            f" Columns that have nothing to do with each other would give {independent} at most: rows were "
+            "copied before the split, or examples are alike by nature."
         )
         remedy = (
-            "Take repeated rows out before splitting; if people are alike in these columns, name one "
-            "that tells them apart."
+            "Take repeated rows out before splitting; if people are alike in these columns, name one that "
+            "tells them apart."
         )
     return Finding(
         check="duplicates_across_splits",
@@ -319,9 +300,8 @@ def _near(section: LeakageSection, settings: LeakageSettings) -> Iterator[Findin
     features = "one feature" if found.differing == 1 else f"at most {found.differing} features"
     message = (
         f"{found.eval_near_train:,} of {found.eval_rows:,} {settings.eval_split} examples "
-        f"({share(found.eval_near_train, found.eval_rows)}) differ from a {settings.train_split} example "
-        f"in {features}; a "
-        f"random split of the same rows gives {number(found.expected_random_split)}."
+        f"({share(found.eval_near_train, found.eval_rows)}) differ from a {settings.train_split} example in "
+        f"{features}; a random split of the same rows gives {number(found.expected_random_split)}."
     )
     if found.note:
         message += f" {found.note[:1].upper()}{found.note[1:].rstrip('.')}."
@@ -352,8 +332,7 @@ def _conflicts(section: LeakageSection, settings: LeakageSettings) -> Iterator[F
         statistic=Estimate(value=part, count=total),
         threshold=settings.conflicts_fail if severity is Severity.FAIL else settings.conflicts_warn,
         message=f"{item.examples:,} examples in {item.groups:,} groups have equal features and different "
-        "labels; "
-        f"{item.minority:,} would have to go for each group to have one.",
+        f"labels; {item.minority:,} would have to go for each group to have one.",
         remedy="Look for labels that were corrected or joined wrongly, or for a feature that is missing."
         if severity is not Severity.INFO
         else "",
@@ -378,8 +357,7 @@ def _surplus(section: LeakageSection, settings: LeakageSettings) -> Iterator[Fin
                 statistic=Estimate(value=repeated / total, count=total),
                 threshold=settings.surplus_fail if severity is Severity.FAIL else settings.surplus_warn,
                 message=f"{repeated:,} of {total:,} {split} examples ({share(repeated, total)}) repeat "
-                "another one, "
-                "label included.",
+                "another one, label included.",
                 remedy="Keep one of each, unless they are different people; a weight says the same as a "
                 "repetition."
                 if severity is not Severity.INFO
@@ -396,9 +374,8 @@ def _above(part: float, warn: float, fail: float) -> Severity:
 def _identifiers(section: LeakageSection) -> Iterator[Finding]:
     for item in section.identifiers:
         advice = {
-            "group": f"If {item.name} names somebody or something, give it as a group feature; in any "
-            "case leave it out of "
-            "the model and of the comparison of rows (exclude).",
+            "group": f"If {item.name} names somebody or something, give it as a group feature; in any case "
+            "leave it out of the model and of the comparison of rows (exclude).",
             "remove": f"Leave {item.name} out of the model, and out of the comparison of rows (exclude).",
         }
         yield Finding(
@@ -406,9 +383,8 @@ def _identifiers(section: LeakageSection) -> Iterator[Finding]:
             severity=Severity.WARN,
             subject=item.name,
             statistic=Estimate(value=item.distinct / item.examples, count=item.examples),
-            message=f"{item.name} has {item.distinct:,} different values in {item.examples:,} examples "
-            "and tells nothing "
-            "of the label on held-out ones: it looks like an identifier, and hides copies.",
+            message=f"{item.name} has {item.distinct:,} different values in {item.examples:,} examples and "
+            "tells nothing of the label on held-out ones: it looks like an identifier, and hides copies.",
             remedy=advice[item.suggestion],
         )
 
@@ -422,8 +398,7 @@ def _labels(missing: tuple[int, int], settings: LeakageSettings) -> Iterator[Fin
                 subject=split,
                 statistic=Estimate(value=count),
                 message=f"{count:,} {split} examples have no {settings.label}: they are compared by their "
-                "features, and "
-                "left out of what is said of the label.",
+                "features, and left out of what is said of the label.",
                 remedy="Leave them out of the splits, or label them.",
             )
 
@@ -435,8 +410,8 @@ def _consequence(item: Consequence) -> Finding:
         message += f"; without the {item.leaked:,} that are in train too few are left to tell."
     else:
         message += (
-            f", without the {item.leaked:,} that are in train {format_number(item.without_leaked)}: "
-            f"the difference is {item.difference}."
+            f", without the {item.leaked:,} that are in train {format_number(item.without_leaked)}: the "
+            f"difference is {item.difference}."
         )
     return Finding(
         check="consequence",

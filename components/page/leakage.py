@@ -300,8 +300,8 @@ def consequence(item: Consequence, evaluation: str) -> str:
     leaked = words.plural(item.leaked, f"{evaluation} example")
     if item.without_leaked is None or item.difference is None:
         return (
-            f"{metric} on all examples is {signed(item.all)}; without the {leaked} in train too few "
-            "are left to tell."
+            f"{metric} on all examples is {signed(item.all)}; without the {leaked} in train too few are "
+            "left to tell."
         )
     changed = f"{metric} is {signed(item.without_leaked)} instead of {signed(item.all)}"
     return f"Without the {leaked} that stand in train, {changed}. {_effect(item)}"

@@ -8,7 +8,7 @@ from absl import logging
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact
 
-from tfx_trust.components.artifacts import read_report, reference, write_report
+from tfx_trust.components.artifacts import Artifacts, first, read_report, reference, write_report
 from tfx_trust.components.blessing import write_blessing
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.release.config import ReleasePolicy
@@ -23,15 +23,13 @@ from tfx_trust.components.release.report import ReleaseReport, ReleaseSection, W
 from tfx_trust.components.release.standard import (
     read_anomalies,
     read_evaluation,
-    read_example_counts,
     read_metrics,
 )
 from tfx_trust.components.report import Verdict
+from tfx_trust.components.standard import read_example_counts
 from tfx_trust.components.versions import versions
 
 REPORT_PREFIX = "report_"
-
-Artifacts = dict[str, list[artifact.Artifact]]
 
 
 class Executor(base_executor.BaseExecutor):
@@ -51,8 +49,8 @@ class Executor(base_executor.BaseExecutor):
         """
         policy = ReleasePolicy.of(exec_properties["policy"])
         model = input_dict["model"][0]
-        baseline = _first(input_dict, "baseline_model")
-        statistics = _first(input_dict, "statistics")
+        baseline = first(input_dict, "baseline_model")
+        statistics = first(input_dict, "statistics")
         weighed = _weigh(input_dict, policy)
         blessed, findings = decide(weighed, policy)
         report = ReleaseReport(
@@ -65,7 +63,7 @@ class Executor(base_executor.BaseExecutor):
                 model=reference(model),
                 baseline_model=reference(baseline) if baseline else None,
                 weighed=weighed,
-                metrics=read_metrics(_first(input_dict, "evaluation")),
+                metrics=read_metrics(first(input_dict, "evaluation")),
                 examples=read_example_counts(statistics) if statistics else {},
                 versions=versions(),
             ),
@@ -89,11 +87,11 @@ class Executor(base_executor.BaseExecutor):
 def _weigh(input_dict: Artifacts, policy: ReleasePolicy) -> list[Weighed]:
     weighed = [
         weigh_evaluation(
-            read_evaluation(_first(input_dict, "evaluator_blessing"), _first(input_dict, "evaluation")),
+            read_evaluation(first(input_dict, "evaluator_blessing"), first(input_dict, "evaluation")),
             policy,
         )
     ]
-    anomalies = _first(input_dict, "anomalies")
+    anomalies = first(input_dict, "anomalies")
     if anomalies:
         weighed.append(weigh_anomalies(read_anomalies(anomalies), anomalies.uri, policy))
     connected = {
@@ -118,7 +116,3 @@ def _judged(reports: list[artifact.Artifact]) -> Judged:
         return Judged(read_report(reports[0]), uri=reports[0].uri)
     except InputError as error:
         return Judged(None, uri=reports[0].uri, problem=str(error))
-
-
-def _first(artifacts: Artifacts, key: str) -> artifact.Artifact | None:
-    return next(iter(artifacts.get(key) or ()), None)

@@ -10,35 +10,26 @@ import os
 from typing import Any
 
 from google.protobuf import json_format
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.io import fileio
-from tfx.types import artifact, artifact_utils
+from tfx.types import artifact
 
 from tfx_trust.components.blessing import blessing_of
 from tfx_trust.components.release.decision import Evaluation
 from tfx_trust.components.release.report import Metric
 from tfx_trust.components.report import format_number
+from tfx_trust.components.standard import by_split
 
 EVAL_CONFIG_FILE = "eval_config.json"
 # tensorflow_model_analysis.MetricDirection, which is not worth its import.
 LOWER_IS_BETTER = 1
-STATISTICS_FILE = "FeatureStats.pb"
 ANOMALIES_FILE = "SchemaDiff.pb"
-
-
-def read_example_counts(statistics: artifact.Artifact) -> dict[str, int]:
-    """Number of examples by split, from an ExampleStatistics artifact."""
-    counts = {}
-    for split, content in _by_split(statistics, STATISTICS_FILE).items():
-        datasets = statistics_pb2.DatasetFeatureStatisticsList.FromString(content).datasets
-        counts[split] = int(sum(dataset.num_examples for dataset in datasets))
-    return counts
 
 
 def read_anomalies(anomalies: artifact.Artifact) -> dict[str, list[str]]:
     """Anomalies by split, one sentence each, from an ExampleAnomalies artifact."""
     found = {}
-    for split, content in _by_split(anomalies, ANOMALIES_FILE).items():
+    for split, content in by_split(anomalies, ANOMALIES_FILE).items():
         message = anomalies_pb2.Anomalies.FromString(content)
         sentences = [f"{name}: {info.description}" for name, info in sorted(message.anomaly_info.items())]
         if message.HasField("dataset_anomaly_info"):
@@ -178,12 +169,3 @@ def _slice_name(slice_key: Any) -> str:
         shown = value.decode(errors="replace") if isinstance(value, bytes) else value
         parts.append(f"{key.column} = {shown}")
     return f" for {' and '.join(parts)}" if parts else ""
-
-
-def _by_split(source: artifact.Artifact, file_name: str) -> dict[str, bytes]:
-    contents = {}
-    for split in artifact_utils.decode_split_names(source.split_names):
-        path = os.path.join(artifact_utils.get_split_uri([source], split), file_name)
-        with fileio.open(path, "rb") as file:
-            contents[split] = file.read()
-    return contents

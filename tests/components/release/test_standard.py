@@ -9,7 +9,8 @@ from tensorflow_model_analysis.proto import config_pb2, validation_result_pb2
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 from tfx.types import artifact, artifact_utils, standard_artifacts
 
-from tfx_trust.components.release.standard import read_anomalies, read_evaluation, read_example_counts
+from tfx_trust.components.release.standard import read_anomalies, read_evaluation
+from tfx_trust.components.standard import read_example_counts
 
 Failure = validation_result_pb2.ValidationFailure
 
