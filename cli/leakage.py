@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tfx_trust.components.leakage.report import LeakageReport
 
 STANDARD_OUTPUT = "-"
+# No column has it: pydantic wants a label, and that there is none is told by us.
+_NO_LABEL = "\0"
 
 
 @click.command("leakage", context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,9 +126,11 @@ def _settings(path: str | None, options: dict[str, Any]) -> LeakageSettings:
     given |= {name: options[name] for name in names if options[name] is not None}
     if options["keys"]:
         given["keys"] = dict(_key(text) for text in options["keys"])
-    if "label" not in given:
+    # A misspelt setting is told before the label that may be missing because of it.
+    settings = LeakageSettings.of({"label": _NO_LABEL, **given})
+    if settings.label == _NO_LABEL:
         raise UsageError("no label: name its column by --label")
-    return LeakageSettings.of(given)
+    return settings
 
 
 def _settings_of_file(path: str) -> dict[str, Any]:
@@ -208,7 +213,9 @@ def _of_records(
     # TensorFlow's messages are of no use here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    from tfx_trust.components.leakage.examples_driver import check_examples
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from tfx_trust.components.leakage.examples_driver import check_examples
 
     known = None
     if schema is not None:

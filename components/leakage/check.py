@@ -68,6 +68,7 @@ def check_leakage(
     for name, table in sides.items():
         if not table.num_rows:
             raise InputError(f"the {name} split has no rows; there is nothing to compare")
+    _check_labelled(sides, settings.label)
     layout = tables.layout_of(
         [(name, table.schema) for name, table in sides.items()], columns_wanted(settings)
     )
@@ -88,6 +89,13 @@ def check_leakage(
         ]
 
     return conclude(plan, counted, show=show)
+
+
+def _check_labelled(sides: Mapping[str, pa.Table], label: str) -> None:
+    """Tells of a label that one split alone has; one that neither has is a wrong name."""
+    without = [name for name, table in sides.items() if label not in table.column_names]
+    if len(without) == 1:
+        raise InputError(f"the {without[0]} split has no column {label!r}, the label; give labelled examples")
 
 
 def shown_columns(plan: Plan, counted: Counted) -> tuple[list[str], tuple[str, ...]]:

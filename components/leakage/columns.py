@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Kind = Literal["text", "integer", "real"]
 
@@ -21,7 +22,8 @@ class Layout:
     kinds
         Kind by name.
     plain
-        Columns whose values are wanted as they are besides (`Batch.plain`): label and time.
+        Columns with a part to play, label, time and entities, whose values are wanted as they are
+        besides (`Batch.plain`). An empty text in them is a missing value.
     """
 
     kinds: Mapping[str, Kind]
@@ -80,6 +82,34 @@ class Batch:
         for name in columns:
             keys += self.terms[index[name]]
         return keys
+
+
+def without_blanks(batch: Batch) -> Batch:
+    """The batch with empty texts in its plain columns taken as missing: nobody's name, and no class.
+
+    Elsewhere an empty text is a value, which two rows may have in common.
+    """
+    for name, array in batch.plain.items():
+        texts = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+        if not is_text(texts.type):
+            continue
+        blank = pc.fill_null(pc.equal(pc.binary_length(texts), 0), False).to_numpy(zero_copy_only=False)
+        if blank.any():
+            batch.terms[batch.names.index(name)][:, blank] = 0
+    return batch
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds texts, or bytes, which are compared like them."""
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+        )
+    )
 
 
 RECORD = np.uint64(2**40 - 1)

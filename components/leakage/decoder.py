@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.examples import BATCH_ROWS, LISTS, parsed, reason, serialized_batches
 from tfx_trust.components.leakage import hashing
-from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of
+from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of, without_blanks
 
 _TENSORS: dict[Kind, Any] = {"text": tf.string, "integer": tf.int64, "real": tf.float32}
 # Public on purpose: they only have to differ. See hashing.py for what the keys are no defence against.
@@ -107,7 +107,7 @@ class Decoder:
             for name, row in self._rows(self.layout.plain)
         }
         terms = self._terms(*_hashes(arrays), splits, single)
-        return Batch(self.layout.names, terms, numbers, plain, places)
+        return without_blanks(Batch(self.layout.names, terms, numbers, plain, places))
 
     def _rows(self, names: Any) -> list[tuple[str, int]]:
         """Some columns, each with its number in the graph's order."""

@@ -43,7 +43,7 @@ class Plan:
     Attributes
     ----------
     settings, layout
-        What was asked for, and the columns there are; label and time are plain in it.
+        What was asked for, and the columns there are; label, time and groups are plain in it.
     features
         Columns that are compared.
     keys
@@ -79,7 +79,7 @@ class Plan:
             keys[FEATURES_EXCLUDED] = kept
         keys |= {name: tuple(columns) for name, columns in settings.keys.items()}
         keys |= {f"{GROUP}{name}": (name,) for name in settings.groups}
-        plain = tuple(dict.fromkeys([label, *([settings.time] if settings.time else [])]))
+        plain = tuple(dict.fromkeys([label, *([settings.time] if settings.time else []), *settings.groups]))
         return cls(settings, Layout(layout.kinds, plain), features, keys)
 
     @property

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tfx_trust.components.errors import InputError, unknown
 from tfx_trust.components.leakage import hashing
-from tfx_trust.components.leakage.columns import Batch, Kind, Layout, place_of
+from tfx_trust.components.leakage.columns import Batch, Kind, Layout, is_text, place_of, without_blanks
 
 BATCH_ROWS = 16_384
 _COMPARABLE = ({"whole number", "float32"}, {"whole number", "float64"})
@@ -96,7 +96,7 @@ def _family(kind: pa.DataType, where: str) -> str:
         return "float32"
     if pa.types.is_float64(plain) or pa.types.is_decimal(plain):
         return "float64"
-    if _is_text(plain):
+    if is_text(plain):
         return "text"
     if pa.types.is_date(plain) or pa.types.is_timestamp(plain):
         return "date"
@@ -164,12 +164,13 @@ def batch_of(batch: pa.RecordBatch, layout: Layout, *, first: int = 0, file: int
         terms[index] = hashing.terms(hashes, seeds[:, index], splits, valid)
         if name in layout.plain:
             plain[name] = _plain(array, values, splits)
-    return Batch(layout.names, terms, numbers, plain, place_of(file, np.arange(first, first + rows)))
+    places = place_of(file, np.arange(first, first + rows))
+    return without_blanks(Batch(layout.names, terms, numbers, plain, places))
 
 
 def _values(array: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     """The values of a column, and where those of each row begin and end (none: one a row)."""
-    if isinstance(array, pa.DictionaryArray) and not _is_text(array.type.value_type):
+    if isinstance(array, pa.DictionaryArray) and not is_text(array.type.value_type):
         array = array.dictionary_decode()
     if pa.types.is_fixed_size_list(array.type):
         lengths = array.is_valid().to_numpy(zero_copy_only=False) * array.type.list_size
@@ -188,7 +189,7 @@ def _is_list(kind: pa.DataType) -> bool:
 def _comparable(array: pa.Array) -> pa.Array:
     """Texts as they are, all else as int64, uint64 or float64, in one unit of time; NaN as missing."""
     if isinstance(array, pa.DictionaryArray):
-        if _is_text(array.type.value_type) and not array.dictionary.null_count:
+        if is_text(array.type.value_type) and not array.dictionary.null_count:
             return array
         array = array.dictionary_decode()
     kind = array.type
@@ -219,15 +220,6 @@ def _of_decimals(array: pa.Array) -> pa.Array:
             # Beyond 64 bits.
             pass
     return array.cast(pa.float64())
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    )
 
 
 def _text_hashes(values: pa.Array) -> np.ndarray:

@@ -30,10 +30,11 @@ from tfx_trust.components.page import icons
 NODE_HEIGHT = 46.0
 LEAST_WIDTH = 96.0
 MOST_LETTERS = 28
-LAYER_GAP = 38.0
+LAYER_GAP = 32.0
 NODE_GAP = 16.0
 WAYPOINT_GAP = 11.0
 MARGIN = 6.0
+LEAST_SCALE = 0.72
 SWEEPS = 12
 
 
@@ -171,7 +172,7 @@ def draw(layout: Layout, *, label: str, description: str = "") -> Markup:
     """
     body = "".join([*map(_edge_svg, layout.edges), *map(_node_svg, layout.nodes)])
     # Scaled to the page, but never so small that labels cannot be read: then it scrolls.
-    style = f"max-width:{layout.width:.0f}px;min-width:{0.8 * layout.width:.0f}px"
+    style = f"max-width:{layout.width:.0f}px;min-width:{LEAST_SCALE * layout.width:.0f}px"
     return Markup(
         f'<svg class="graph" role="img" aria-label="{escape(label)}" style="{style}" '
         f'viewBox="0 0 {layout.width:.1f} {layout.height:.1f}">'

@@ -343,6 +343,7 @@ def test_a_format_that_is_given_is_taken_for_any_ending(call: Call, small: tuple
         (("--label", "sick", "--settings", "none.json"), 2, "none.json: cannot be read"),
         (("--label", "sick", "--settings", "list.json"), 2, "list.json: settings are names and values"),
         (("--label", "sick", "--settings", "bad.json"), 2, "bad.json: no JSON"),
+        (("--settings", "misspelt.json"), 2, "unknown setting of LeakageSettings 'labl'.* mean 'label'?"),
         (("--label", "sick", "--settings", "odd.json"), 2, "unknown setting of LeakageSettings 'agee'"),
         (("--settings", "keys.json"), 2, "LeakageSettings: keys: .*dictionary"),
         (("--settings", "beam.json"), 2, "driver 'beam' is for TFRecords"),
@@ -366,6 +367,7 @@ def test_wrong_usage_and_bad_input_are_told_in_one_line(
     for name, text in {
         "list.json": "[]",
         "bad.json": "{",
+        "misspelt.json": '{"labl": "sick"}',
         "odd.json": '{"agee": 1}',
         "keys.json": '{"label": "sick", "keys": ["age"]}',
         "beam.json": '{"label": "sick", "driver": "beam"}',
@@ -441,3 +443,25 @@ def test_plain_files_load_no_tensorflow(small: tuple[Path, Path], tmp_path: Path
 def test_help_loads_nothing_that_takes_time(tmp_path: Path) -> None:
     loaded = modules_after(tmp_path, "--help")
     assert not loaded.intersection((*HEAVY, "numpy", "pyarrow", "altair", "jinja2"))
+
+
+def test_a_label_that_one_file_alone_has_is_told_as_the_label(call: Call, tmp_path: Path) -> None:
+    train = write_small(tmp_path / "train.csv", 0, 50)
+    evaluation = write(tmp_path / "eval.csv", {"age": list(range(20))})
+    done = call(train, evaluation, "--label", "sick")
+    assert done.status == 1
+    assert "the eval split has no column 'sick', the label; give labelled examples" in done.err
+
+
+def test_an_empty_cell_names_nobody_and_is_not_passed_over(call: Call, tmp_path: Path) -> None:
+    sides = [
+        write_small(tmp_path / f"{name}.csv", first, 60, who=[*people, ""])
+        for name, first, people in (
+            ("train", 0, [f"a{n}" for n in range(59)]),
+            ("eval", 60, [f"b{n}" for n in range(59)]),
+        )
+    ]
+    done = call(*sides, "--label", "sick", "--group", "who", "--json", "-")
+    assert done.status == 4
+    (met,) = done.report.leakage.entities
+    assert (met.entities_in_both, met.missing) == (0, {"train": 1, "eval": 1})

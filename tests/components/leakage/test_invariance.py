@@ -217,3 +217,19 @@ def test_texts_that_differ_in_a_byte_or_in_length_have_other_hashes(length: int)
     terms = next(tables.batches_of(batch, Layout({"a": "text"}))).terms[0]
     for lane in terms:
         assert len(np.unique(lane)) == len({text, *others})
+
+
+@pytest.mark.parametrize("by", ["tables", "examples"])
+def test_an_empty_text_is_no_entity_and_no_class_but_a_value_elsewhere(by: str, tmp_path: Path) -> None:
+    rows = [
+        {"who": who, "city": city, "sick": sick}
+        for who, city, sick in (("a", "", "yes"), ("", "", "no"), ("b", "x", ""))
+    ]
+    layout = Layout(dict.fromkeys(("who", "city", "sick"), "text"), plain=("sick", "who"))
+    if by == "tables":
+        batch = next(tables.batches_of(pa.Table.from_pylist(rows), layout))
+    else:
+        path = write_records(tmp_path / "a.tfrecord", [example(row) for row in rows])
+        batch = next(read_batches([path], Decoder(layout)))
+    missing = {name: (batch.key([name]) == 0).all(axis=0).tolist() for name in layout.names}
+    assert missing == {"who": [False, True, False], "city": [False] * 3, "sick": [False, False, True]}
