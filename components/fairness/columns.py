@@ -1,0 +1,126 @@
+"""One metric over many slices, with what its uncertainty is made of; intervals, differences, tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfx_trust.components import intervals
+from tfx_trust.components.fairness.rates import Means, Shares
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of each slice.
+
+    Attributes
+    ----------
+    value
+        float64 of shape ``(slices,)``; NaN where undefined.
+    count
+        Examples in the denominator, int64.
+    effective
+        Effective examples in it, float64.
+    basis
+        Of a share, the (effective) count that Wilson's interval rests on; of a mean, its standard error.
+    shares
+        Which of the two.
+    bounds
+        Least and greatest value possible.
+    bound
+        Greatest error by the binning of scores; none where there is none.
+    """
+
+    value: np.ndarray
+    count: np.ndarray
+    effective: np.ndarray
+    basis: np.ndarray
+    shares: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+    bound: np.ndarray | None = None
+
+    @classmethod
+    def of_shares(cls, shares: Shares) -> Column:
+        """Rates."""
+        return cls(shares.value, shares.count, shares.effective, shares.effective)
+
+    @classmethod
+    def of_means(cls, means: Means, bounds: tuple[float, float]) -> Column:
+        """Means, whose interval is Student's."""
+        return cls(means.value, means.count, means.effective, means.deviation, shares=False, bounds=bounds)
+
+    def take(self, index: np.ndarray) -> Column:
+        """Some slices, or one several times."""
+        return Column(
+            self.value[index],
+            self.count[index],
+            self.effective[index],
+            self.basis[index],
+            self.shares,
+            self.bounds,
+            None if self.bound is None else self.bound[index],
+        )
+
+    def interval(self, level: float) -> intervals.Interval:
+        """Lower and upper ends."""
+        if self.shares:
+            return intervals.wilson(self.value, self.basis, level)
+        half = _student(level, self.effective - 1) * self.basis
+        least, most = self.bounds
+        unknown = np.isnan(self.value) | np.isnan(half)
+        low, high = np.maximum(self.value - half, least), np.minimum(self.value + half, most)
+        return np.where(unknown, least, low), np.where(unknown, most, high)
+
+    def difference(self, other: Column, level: float) -> intervals.Interval:
+        """Interval of the difference to an independent sample."""
+        if self.shares:
+            return intervals.newcombe(self.value, self.basis, other.value, other.basis, level)
+        deviation, freedom = _welch(self, other)
+        half = _student(level, freedom) * deviation
+        most = self.bounds[1] - self.bounds[0]
+        gap = self.value - other.value
+        unknown = np.isnan(gap) | np.isnan(half)
+        return (
+            np.where(unknown, -most, np.maximum(gap - half, -most)),
+            np.where(unknown, most, np.minimum(gap + half, most)),
+        )
+
+    def beyond(self, other: Column, bound: np.ndarray | float) -> np.ndarray:
+        """Two-sided p-values of a difference no greater than a bound: its interval inverted."""
+        if self.shares:
+            return intervals.beyond(self.value, self.basis, other.value, other.basis, bound)
+        deviation, freedom = _welch(self, other)
+        excess = np.abs(self.value - other.value) - bound
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(excess > 0, excess / deviation, 0.0)
+        known = ~np.isnan(t) & (excess > 0)
+        return np.where(known, intervals.two_sided(_normal_of(np.where(known, t, 0.0), freedom)), 1.0)
+
+
+def _welch(first: Column, second: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error of a difference and its degrees of freedom (Welch 1947)."""
+    a, b = first.basis**2, second.basis**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = (a + b) ** 2 / (a**2 / (first.effective - 1) + b**2 / (second.effective - 1))
+    return np.sqrt(a + b), np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
+
+
+def _student(level: float, freedom: np.ndarray) -> np.ndarray:
+    """Student's quantile from the normal one (Hill 1970, equation 2, whose error from 3 on is below 1e-3)."""
+    n = np.maximum(np.asarray(freedom, float), 1.0)
+    z = intervals.quantile(level)
+    exact = {1: np.tan(np.pi / 2 * level), 2: level * np.sqrt(2 / (1 - level**2))}
+    terms = (
+        (z**3 + z) / (4 * n)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * n**4)
+    )
+    return np.where(n < 1.5, exact[1], np.where(n < 2.5, exact[2], z + terms))
+
+
+def _normal_of(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """The normal statistic that is as unlikely as Student's, or a little less so (Wallace 1959)."""
+    n = np.maximum(freedom, 1.0)
+    return (8 * n + 1) / (8 * n + 3) * np.sqrt(n * np.log1p(t**2 / n))

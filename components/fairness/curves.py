@@ -1,0 +1,282 @@
+"""AUC and calibration error of each slice and of all examples outside it, from counts by rank."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfx_trust.components.fairness.slicing import Amounts, Ranked, Sliced
+
+# Ranks of about equal numbers of examples are taken together for the bootstrap: enough for the spread.
+_QUANTILES = 32
+# Floats that the replicates of a block of slices may take.
+_MOST_HELD = 1 << 24
+
+
+@dataclass(frozen=True)
+class Areas:
+    """AUC by slice.
+
+    Attributes
+    ----------
+    value
+        Of shape ``(slices,)``; NaN where there are no positives or no negatives.
+    bound
+        Greatest error by taking scores of one rank for equal.
+    """
+
+    value: np.ndarray
+    bound: np.ndarray
+
+
+def areas(entries: Ranked, own: np.ndarray, slices: int) -> tuple[Areas, Areas]:
+    """Area under the ROC curve of each slice, and of all examples outside it.
+
+    It is the share of (positive, negative) pairs in which the positive has the greater score, equal scores
+    counting half (Mann & Whitney 1947). Pairs outside a slice are all pairs, less those with a positive or a
+    negative of the slice, plus those within it.
+
+    Parameters
+    ----------
+    entries
+        Examples by cell, rank and label.
+    own
+        Number of the slice of each entry.
+    slices
+        Number of slices.
+    """
+    number = len(entries.middles)
+    by_rank = np.zeros((2, number))
+    np.add.at(by_rank, (entries.label, entries.rank), entries.amount)
+    negatives, positives = by_rank
+    below = np.cumsum(negatives) - negatives / 2
+    above = positives.sum() - np.cumsum(positives) + positives / 2
+    # The cells of a slice are put together.
+    key = (own * number + entries.rank) * 2 + entries.label
+    order = np.argsort(key, kind="stable")
+    key, amount = key[order], entries.amount[order]
+    first = (
+        np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+    )
+    key, amount = key[first], np.add.reduceat(amount, first) if len(first) else amount
+    label, place = key & 1, key >> 1
+    own, rank = np.divmod(place, number)
+    positive = label == 1
+
+    def by_slice(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return np.bincount(own[chosen], values[chosen], slices)
+
+    running = np.cumsum(np.where(positive, 0.0, amount))
+    total = by_slice(amount, ~positive)
+    before = np.concatenate([[0.0], np.cumsum(total)[:-1]])
+    # Negatives of a rank stand right before its positives.
+    paired = np.concatenate([[False], place[1:] == place[:-1]]) & positive
+    same = np.where(paired, np.concatenate([[0.0], amount[:-1]]), 0.0)
+    within = by_slice(amount * (running - before[own] - same / 2), positive)
+    tied = by_slice(amount * same * entries.mixed[rank], positive)
+    n_positive, n_negative = by_slice(amount, positive), total
+    with_all = by_slice(amount * below[rank], positive) + by_slice(amount * above[rank], ~positive)
+    tied_all = by_slice(amount * (negatives * entries.mixed)[rank], positive) + by_slice(
+        amount * (positives * entries.mixed)[rank], ~positive
+    )
+    everything = float((positives * below).sum())
+    everything_tied = float((positives * negatives * entries.mixed).sum())
+    rest_positive, rest_negative = positives.sum() - n_positive, negatives.sum() - n_negative
+    rest = everything - with_all + within, everything_tied - tied_all + tied
+    return _areas(within, tied, n_positive * n_negative), _areas(*rest, rest_positive * rest_negative)
+
+
+def _areas(concordant: np.ndarray, tied: np.ndarray, pairs: np.ndarray) -> Areas:
+    there = pairs > 1e-9
+
+    def share(values: np.ndarray) -> np.ndarray:
+        return np.divide(values, pairs, out=np.full(len(pairs), np.nan), where=there)
+
+    return Areas(np.clip(share(concordant), 0, 1), np.clip(share(tied) / 2, 0, 0.5))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Expected calibration error by slice.
+
+    Attributes
+    ----------
+    raw
+        Mean over the bins of ``|share of positives - mean score|``, weighted by their examples (Naeini et al.
+        2015); of shape ``(slices,)``, NaN without examples.
+    chance
+        What it would be on average of a perfectly calibrated model with these scores and counts.
+    """
+
+    raw: np.ndarray
+    chance: np.ndarray
+
+    @property
+    def value(self) -> np.ndarray:
+        """The error beyond chance; at least 0."""
+        return np.maximum(self.raw - self.chance, 0)
+
+
+def calibration(binned: Amounts, scores: np.ndarray) -> Calibration:
+    """Calibration error, with the bias of few examples told apart.
+
+    Even of a perfect model the shares of positives scatter, so that the plain error is above 0, the more
+    the fewer examples a slice has. In each bin that part is the mean absolute deviation of a binomial share,
+    by De Moivre's identity (Diaconis & Zabell 1991).
+
+    Parameters
+    ----------
+    binned, scores
+        Of shape ``(slices, bins, 2)``: examples, and sums of their scores, by bin of the score and label.
+    """
+    every = binned.sum(2)
+    mean = np.divide(scores.sum(2), every.weight, out=np.zeros(every.weight.shape), where=every.weight > 0)
+    rate = np.divide(
+        binned.weight[:, :, 1], every.weight, out=np.zeros(every.weight.shape), where=every.weight > 0
+    )
+    total = every.weight.sum(1)
+    share = np.divide(
+        every.weight, total[:, None], out=np.zeros(every.weight.shape), where=total[:, None] > 0
+    )
+    raw = np.where(total > 0, (share * np.abs(rate - mean)).sum(1), np.nan)
+    chance = (share * mean_absolute_deviation(every.effective, np.clip(mean, 0, 1))).sum(1)
+    return Calibration(raw, chance)
+
+
+def mean_absolute_deviation(count: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """``E|X / n - p|`` of a binomial X, by De Moivre's identity; a count is rounded to a whole number.
+
+    Examples
+    --------
+    >>> mean_absolute_deviation(np.array([1.0, 2.0]), np.array([0.5, 0.5])).round(9).tolist()
+    [0.5, 0.25]
+    """
+    n = np.maximum(np.rint(count), 1.0)
+    middle = np.clip(np.floor(n * share) + 1, 1, n)
+    log_gamma = np.frompyfunc(math.lgamma, 1, 1)
+    choose = (log_gamma(n + 1) - log_gamma(middle + 1) - log_gamma(n - middle + 1)).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = choose + middle * np.log(share) + (n - middle + 1) * np.log1p(-share)
+        found = 2 * middle * np.exp(log) / n
+    return np.where((share <= 0) | (share >= 1) | (count <= 0), 0.0, found)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations over bootstrap replicates, of shape ``(slices,)``; NaN where there are none."""
+
+    auc: np.ndarray
+    rest_auc: np.ndarray
+    calibration: np.ndarray
+    rest_calibration: np.ndarray
+
+
+class Bootstrap:
+    """Replicates of the counts of one counted set of features (Efron 1979), in the Poisson form.
+
+    Each cell's count is drawn anew from a Poisson distribution with itself as mean (Hanley & MacGibbon 2006):
+    it costs by cells and not by examples, and the replicates of slices are sums of those of cells.
+    Examples with weights are drawn by their effective count.
+
+    Parameters
+    ----------
+    entries
+        Examples by cell, rank and label.
+    inflation
+        What an example counts for on average where there are weights: sum of squares by sum of weights.
+    bins
+        Of the calibration error.
+    replicates, seed
+        How many, and the seed.
+    """
+
+    def __init__(self, entries: Ranked, inflation: float, bins: int, replicates: int, seed: int) -> None:
+        mass = np.bincount(entries.rank, entries.amount, len(entries.middles))
+        quantile = np.minimum((np.cumsum(mass) - mass / 2) / mass.sum() * _QUANTILES, _QUANTILES - 1).astype(
+            int
+        )
+        bin_ = np.minimum((entries.middles * bins).astype(int), bins - 1)
+        groups, group = np.unique(bin_ * _QUANTILES + quantile, return_inverse=True)
+        group = group.ravel()
+        self._bins = groups // _QUANTILES
+        self._means = np.bincount(group, mass * entries.middles) / np.bincount(group, mass)
+        self.cells, cell = np.unique(entries.cell, return_inverse=True)
+        shape = (len(self.cells), len(groups), 2)
+        place = (cell.ravel() * len(groups) + group[entries.rank]) * 2 + entries.label
+        self._counts = np.bincount(place, entries.amount, int(np.prod(shape))).reshape(shape)
+        self._inflation = inflation
+        self._replicates = replicates
+        self._rng = np.random.default_rng([seed, len(self.cells), len(groups)])
+        self._drawn: np.ndarray | None = None
+
+    def _replicated(self) -> np.ndarray:
+        """Of shape ``(cells, replicates, groups, 2)``."""
+        if self._drawn is None:
+            wanted = (self._replicates, *self._counts.shape)
+            drawn = self._rng.poisson(self._counts / self._inflation, wanted).astype(np.float32)
+            self._drawn = np.ascontiguousarray(drawn.transpose(1, 0, 2, 3)) * np.float32(self._inflation)
+        return self._drawn
+
+    def spread(self, slices: Sliced) -> Spread:
+        """The spread of the metrics of the slices of a set of features."""
+        drawn = self._replicated()
+        own = slices.slice_of(self.cells)
+        number = len(slices.slices)
+        total = drawn.sum(axis=0)
+        block = max(1, _MOST_HELD // total.size)
+        found: list[list[np.ndarray]] = [[], [], [], []]
+        for begin in range(0, number, block):
+            end = min(number, begin + block)
+            part = np.stack([drawn[own == place].sum(axis=0) for place in range(begin, end)])
+            for place, values in enumerate((part, total[None] - part)):
+                found[place].append(_deviation(_auc(values)))
+                found[2 + place].append(_deviation(self._calibration(values)))
+        auc, rest_auc, error, rest_error = (np.concatenate(values) for values in found)
+        return Spread(auc, rest_auc, error, rest_error)
+
+    def _calibration(self, drawn: np.ndarray) -> np.ndarray:
+        """Calibration errors of shape ``(slices, replicates)``."""
+        first = np.flatnonzero(np.concatenate([[True], self._bins[1:] != self._bins[:-1]]))
+        every = drawn.sum(axis=-1)
+        gap = np.add.reduceat(drawn[..., 1] - every * self._means.astype(np.float32), first, axis=-1)
+        total = every.sum(axis=-1)
+        return np.divide(
+            np.abs(gap).sum(axis=-1), total, out=np.full(total.shape, np.nan, np.float32), where=total > 0
+        )
+
+
+def _auc(drawn: np.ndarray) -> np.ndarray:
+    """AUC of each replicate, of shape ``(slices, replicates)``."""
+    negative, positive = drawn[..., 0], drawn[..., 1]
+    below = np.cumsum(negative, axis=-1) - negative / 2
+    pairs = positive.sum(axis=-1) * negative.sum(axis=-1)
+    concordant = np.einsum("srg,srg->sr", positive, below)
+    return np.divide(concordant, pairs, out=np.full(pairs.shape, np.nan, np.float32), where=pairs > 0)
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """Standard deviation over the replicates in which the metric is defined; NaN of fewer than two."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=1)
+    filled = np.where(known, values, 0).astype(float)
+    mean = filled.sum(axis=1) / np.maximum(count, 1)
+    square = (np.where(known, filled - mean[:, None], 0) ** 2).sum(axis=1)
+    return np.where(count > 1, np.sqrt(square / np.maximum(count - 1, 1)), np.nan)
+
+
+def ranking_count(
+    auc: np.ndarray, deviation: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> np.ndarray:
+    """How many examples a share with the AUC's variance would rest on.
+
+    With it the interval takes Wilson's form, which does not leave [0, 1]. Where all replicates rank alike, as
+    those of a perfect ranking, the variance says nothing, and the smaller class is what it rests on; it is
+    never more than both classes together.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        count = auc * (1 - auc) / deviation**2
+    least, most = np.minimum(positives, negatives), positives + negatives
+    count = np.where(np.isfinite(count) & (count > 0), count, least)
+    return np.where(np.isnan(auc), 0.0, np.clip(count, np.minimum(1.0, least), most))

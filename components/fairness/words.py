@@ -1,0 +1,342 @@
+"""The findings of the fairness gate in sentences that a product owner can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tfx_trust.components.fairness.config import Effect, FairnessSettings
+from tfx_trust.components.fairness.report import (
+    BaselineChange,
+    Discovered,
+    FairnessSection,
+    Gap,
+    Slice,
+)
+from tfx_trust.components.report import Estimate, Finding, Severity
+
+METRICS = {
+    "selection_rate": "selection rate",
+    "false_positive_rate": "false positive rate",
+    "false_negative_rate": "false negative rate",
+    "true_positive_rate": "true positive rate",
+    "true_negative_rate": "true negative rate",
+    "precision": "precision",
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+    "calibration_in_the_large": "mean score beyond the share of positives",
+    "error_rate": "error rate",
+}
+"""Metrics by name, as people say them."""
+
+# Of the examples in a rate's denominator: who they are, and what happens to them.
+_CASES = {
+    "selection_rate": ("examples", "decided positive"),
+    "false_positive_rate": ("examples with a negative label", "decided positive"),
+    "false_negative_rate": ("examples with a positive label", "decided negative"),
+    "true_positive_rate": ("examples with a positive label", "decided positive"),
+    "true_negative_rate": ("examples with a negative label", "decided negative"),
+    "precision": ("examples decided positive", "labelled positive"),
+    "accuracy": ("examples", "decided rightly"),
+    "error_rate": ("examples", "decided wrongly"),
+}
+_EFFECTS: dict[Effect, Severity] = {
+    "note": Severity.INFO,
+    "warn": Severity.WARN,
+    "block": Severity.INCONCLUSIVE,
+}
+_LISTED = 50
+
+
+def slice_name(values: Slice) -> str:
+    """A slice in words.
+
+    Examples
+    --------
+    >>> slice_name({}), slice_name({"sex": "Female", "race": "Black"})
+    ('all examples', 'race=Black and sex=Female')
+    """
+    return " and ".join(f"{name}={values[name]}" for name in sorted(values)) or "all examples"
+
+
+def findings(section: FairnessSection, settings: FairnessSettings) -> Iterator[Finding]:
+    """All findings, from what was measured."""
+    judged = [gap for gap in section.gaps if gap.verdict != "not_judged"]
+    for gap in _unmirrored([gap for gap in judged if gap.verdict == "fail"]):
+        yield _failed(gap, section)
+    yield from _undecided(judged, section, settings)
+    yield from _insufficient(judged, settings)
+    yield from _regressions(section, settings)
+    yield from _discoveries(section.discovered, section, settings)
+    yield from _told(section, judged)
+
+
+def _unmirrored(gaps: Sequence[Gap]) -> Iterator[Gap]:
+    """Gaps without those that are another one seen from the other side, as of two slices."""
+    seen = set()
+    for gap in gaps:
+        about = gap.metric, gap.kind, gap.label_class, tuple(sorted(gap.slice))
+        sides = gap.slice_value, gap.slice_count, gap.reference_value, gap.reference_count
+        if (about, sides[2:] + sides[:2]) not in seen:
+            seen.add((about, sides))
+            yield gap
+
+
+def _failed(gap: Gap, section: FairnessSection) -> Finding:
+    return Finding(
+        check="fairness_gap",
+        severity=Severity.FAIL,
+        subject=f"{gap.metric}: {_subject(gap.slice, gap.label_class)}",
+        statistic=_estimate(gap, section),
+        threshold=gap.tolerance,
+        message=f"{_comparison(gap, section.weighted)} {_allowed(gap)}",
+        remedy="Find out why: too few or spoiled training labels of the group, a feature that stands for "
+        "it, or a threshold that does not suit it. Group thresholds (FairThresholds) and reweighing "
+        "(Reweigher) are mitigations; a wider tolerance is a decision that someone has to answer for.",
+        evidence=_evidence(gap),
+    )
+
+
+def _comparison(gap: Gap, weighted: bool) -> str:
+    """The two values side by side, in a sentence."""
+    by = ", by weight," if weighted else ""
+    slice_ = _subject(gap.slice, gap.label_class)
+    other = "all other examples" if gap.reference == "rest" else slice_name(dict(gap.reference))
+    if gap.metric in _CASES and gap.slice_value is not None and gap.reference_value is not None:
+        who, what = _CASES[gap.metric]
+        return (
+            f"Of {gap.slice_count:,} {who} in {slice_}, {percent(gap.slice_value)}{by} are {what}; of "
+            f"{gap.reference_count:,} in {other}, {percent(gap.reference_value)}."
+        )
+    name = METRICS[gap.metric]
+    return (
+        f"{name[:1].upper()}{name[1:]} is {_number(gap.slice_value)} in {slice_} and "
+        f"{_number(gap.reference_value)} in {other}."
+    )
+
+
+def _allowed(gap: Gap) -> str:
+    if gap.tolerance is None:
+        return ""
+    name = METRICS[gap.metric]
+    if gap.kind == "ratio":
+        shown = "without bound" if gap.value is None else f"{gap.value:.2f}"
+        return f"The ratio of the two is {shown}; {gap.tolerance:g} to {1 / gap.tolerance:.3g} is allowed."
+    if gap.value is None:
+        return ""
+    if gap.metric in _CASES:
+        return f"That is {_points(gap.value)}; {_points(gap.tolerance)} are allowed ({name})."
+    return f"That is {abs(gap.value):.3f} apart; {gap.tolerance:g} is allowed."
+
+
+def _undecided(
+    judged: Sequence[Gap], section: FairnessSection, settings: FairnessSettings
+) -> Iterator[Finding]:
+    for metric in dict.fromkeys(gap.metric for gap in judged):
+        open_ = [gap for gap in judged if gap.metric == metric and gap.verdict == "inconclusive"]
+        if not open_:
+            continue
+        widest = max(open_, key=lambda gap: max(abs(gap.low or 0), abs(gap.high or 0)))
+        yield Finding(
+            check="fairness_undecided",
+            severity=_EFFECTS[settings.on_inconclusive],
+            subject=metric,
+            statistic=_estimate(widest, section),
+            threshold=widest.tolerance,
+            message=f"For {_slices(len(open_))} the examples do not settle whether the {METRICS[metric]} "
+            f"lies within its tolerance: {_names(open_)}.",
+            remedy="Collect more examples of these groups, or accept in writing that it is not known.",
+            evidence={
+                "slices": [
+                    {
+                        "slice": _subject(gap.slice, gap.label_class),
+                        "gap": gap.value,
+                        "low": gap.low,
+                        "high": gap.high,
+                        "count": gap.slice_count,
+                    }
+                    for gap in open_[:_LISTED]
+                ]
+            },
+        )
+
+
+def _insufficient(judged: Sequence[Gap], settings: FairnessSettings) -> Iterator[Finding]:
+    few = [gap for gap in judged if gap.verdict == "insufficient"]
+    if not few:
+        return
+    slices = list(dict.fromkeys(_subject(gap.slice, gap.label_class) for gap in few))
+    yield Finding(
+        check="fairness_insufficient",
+        severity=_EFFECTS[settings.on_insufficient],
+        subject=f"{_slices(len(slices))}",
+        threshold=float(settings.min_count),
+        message=f"{len(few):,} comparisons, of {_slices(len(slices))}, were not judged: fewer than "
+        f"{settings.min_count} examples to count in the slice or in what it is compared with.",
+        remedy="Collect more examples of these groups, slice more coarsely, or accept in writing that it is "
+        "not known.",
+        evidence={
+            "slices": [
+                {
+                    "slice": _subject(gap.slice, gap.label_class),
+                    "metric": gap.metric,
+                    "count": gap.slice_count,
+                    "reference_count": gap.reference_count,
+                }
+                for gap in few[:_LISTED]
+            ]
+        },
+    )
+
+
+def _regressions(section: FairnessSection, settings: FairnessSettings) -> Iterator[Finding]:
+    if section.baseline is None:
+        return
+    severity = {"note": Severity.INFO, "warn": Severity.WARN, "fail": Severity.FAIL}[settings.on_regression]
+    for change in section.baseline.changes:
+        if change.verdict == "worse":
+            yield Finding(
+                check="fairness_regression",
+                severity=severity,
+                subject=f"{change.metric}: {_subject(change.slice, change.label_class)}",
+                statistic=Estimate(
+                    value=change.value or 0.0,
+                    low=change.low,
+                    high=change.high,
+                    count=change.count,
+                    level=section.level,
+                    method="Bonett & Price, paired",
+                ),
+                threshold=settings.max_regression,
+                message=_regression(change),
+                remedy="Compare the training data and settings of both models for this group; the baseline "
+                "stays released until this is settled.",
+                evidence={"p": change.p, "p_adjusted": change.p_adjusted, "test": "McNemar, exact"},
+            )
+
+
+def _regression(change: BaselineChange) -> str:
+    who, what = _CASES[change.metric]
+    return (
+        f"{_subject(change.slice, change.label_class)} fares worse than with the baseline: of "
+        f"{change.count:,} {who}, {change.worse:,} are newly {what} and {change.better:,} no longer are."
+    ).replace("all examples fares", "All examples together fare")
+
+
+def _discoveries(
+    discovered: Sequence[Discovered], section: FairnessSection, settings: FairnessSettings
+) -> Iterator[Finding]:
+    bounds: dict[str, float] = {
+        item.metric: item.bound for item in settings.tolerances if item.kind == "difference"
+    }
+    for item in discovered:
+        if not item.confirmed or item.value is None:
+            continue
+        yield Finding(
+            check="fairness_discovered",
+            severity=_EFFECTS[settings.on_discovered],
+            subject=f"{item.metric}: {slice_name(item.slice)}",
+            statistic=Estimate(
+                value=item.value,
+                low=item.low,
+                high=item.high,
+                count=item.count,
+                level=section.level,
+                method="Newcombe, on the other half",
+            ),
+            threshold=bounds.get(item.metric),
+            message=f"A slice that nobody named stands out: the {METRICS[item.metric]} is "
+            f"{_number(item.slice_value)} for {slice_name(item.slice)} and {_number(item.rest_value)} for "
+            "all others, found on one half of the examples and confirmed on the other.",
+            remedy="Look whether the slice stands for people who are to be protected; name it as a slice to "
+            "have it judged every time.",
+            evidence={"p": item.p, "p_adjusted": item.p_adjusted, "found_gap": item.found},
+        )
+
+
+def _told(section: FairnessSection, judged: Sequence[Gap]) -> Iterator[Finding]:
+    passed = sum(gap.verdict == "pass" for gap in judged)
+    decided = sum(gap.verdict in ("pass", "fail", "inconclusive") for gap in judged)
+    if judged:
+        yield Finding(
+            check="fairness_compared",
+            severity=Severity.INFO,
+            subject=f"{len(judged):,} comparisons",
+            message=f"{passed:,} of {decided:,} comparisons that could be judged lie within their tolerance "
+            "with their whole interval.",
+        )
+    for item in section.pooled:
+        yield Finding(
+            check="fairness_pooled",
+            severity=Severity.INFO,
+            subject=item.feature,
+            message=f"{item.values:,} rare values of {item.feature}, {item.examples:,} examples, are one "
+            "slice together.",
+            remedy="Raise max_values to have more values as slices of their own.",
+        )
+
+
+# Parts of sentences
+
+
+def _subject(values: Slice, label_class: str | None) -> str:
+    return slice_name(values) if label_class is None else f"{slice_name(values)}, class {label_class}"
+
+
+def _names(gaps: Sequence[Gap]) -> str:
+    shown = list(dict.fromkeys(_subject(gap.slice, gap.label_class) for gap in gaps))
+    more = len(shown) - 4
+    return "; ".join(shown[:4]) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def _slices(number: int) -> str:
+    return f"{number:,} slice" if number == 1 else f"{number:,} slices"
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with one decimal.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(1.0)
+    ('12.3 %', '100.0 %')
+    """
+    return f"{100 * share:.1f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * abs(share):.1f} percentage points"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _estimate(gap: Gap, section: FairnessSection) -> Estimate | None:
+    if gap.value is None:
+        return None
+    both = gap.low is not None and gap.high is not None
+    return Estimate(
+        value=gap.value,
+        low=gap.low if both else None,
+        high=gap.high if both else None,
+        count=gap.slice_count,
+        level=section.level,
+        method="Katz"
+        if gap.kind == "ratio"
+        else "Newcombe"
+        if gap.metric in _CASES
+        else "difference of means",
+    )
+
+
+def _evidence(gap: Gap) -> dict[str, object]:
+    return {
+        "slice": gap.slice_value,
+        "slice_count": gap.slice_count,
+        "reference": gap.reference_value,
+        "reference_count": gap.reference_count,
+        "p": gap.p,
+        "p_adjusted": gap.p_adjusted,
+    }
