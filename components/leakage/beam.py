@@ -7,10 +7,6 @@ shard holds all rows of both splits with the same keys, so shards are counted in
 from __future__ import annotations
 
 import math
-import os
-import pickle
-import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +17,7 @@ import pyarrow as pa
 from apache_beam import pvalue
 from apache_beam.transforms.window import GlobalWindows
 
+from tfx_trust.components.beam_io import result_of
 from tfx_trust.components.errors import InputError, UsageError
 from tfx_trust.components.leakage.columns import Batch
 from tfx_trust.components.leakage.config import LeakageSettings
@@ -126,46 +123,19 @@ def count_files(
     InputError
         If a file cannot be read whole, or a split is empty.
     """
-    import tensorflow as tf
-
     files = [
         (split, number, path)
         for split, paths in enumerate((train, evaluation))
         for number, path in enumerate(paths)
     ]
     shards = max(FEWEST_SHARDS, math.ceil(examples / ROWS_A_SHARD))
-    with tempfile.TemporaryDirectory() as own:
-        target = os.path.join(folder or own, "counted.pickle")
-        try:
-            with (make_pipeline or _in_process)() as pipeline:
-                _ = (
-                    pipeline
-                    | beam.Create(files)
-                    | beam.Reshuffle()
-                    | beam.ParDo(_ReadFile(plan, scorer))
-                    | _Count(plan, shards)
-                    | beam.Map(_written, target)
-                )
-        except (InputError, UsageError) as error:
-            # Beam adds where it ran.
-            raise type(error)(re.sub(r" \[while running .*", "", str(error), flags=re.DOTALL)) from None
-        with tf.io.gfile.GFile(target, "rb") as file:
-            counted: Counted = pickle.loads(file.read())
-        tf.io.gfile.remove(target)
-    return counted
 
+    def counted(pipeline: Any) -> Any:
+        read = pipeline | beam.Create(files) | beam.Reshuffle() | beam.ParDo(_ReadFile(plan, scorer))
+        return read | _Count(plan, shards)
 
-def _in_process() -> Any:
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    return beam.Pipeline(runner=FnApiRunner())
-
-
-def _written(counted: Counted, target: str) -> None:
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(target, "wb") as file:
-        file.write(pickle.dumps(counted))
+    result: Counted = result_of(counted, make_pipeline=make_pipeline, folder=folder)
+    return result
 
 
 def _plan_and_decoder(settings: LeakageSettings, schema: Any) -> tuple[Plan, Any]:

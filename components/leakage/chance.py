@@ -149,20 +149,3 @@ def independent_columns(
     log_q = sum(math.log(collisions[name]) if collisions[name] > 0 else -math.inf for name in columns)
     q = math.exp(log_q)
     return evaluation * -math.expm1(train * math.log1p(-q)) if q < 1 else float(evaluation)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for being several (Holm 1979): the family-wise error rate is kept.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    worst = 0.0
-    for rank, index in enumerate(order):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = worst
-    return adjusted

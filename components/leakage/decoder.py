@@ -212,7 +212,7 @@ def read_batches(
                 batch = decoder.decode(serialized, places=place_of(number, np.arange(first, first + rows)))
             except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
                 # The latter where the message of the former would quote bytes that are no text.
-                raise _undecodable(serialized, path, first, decoder.layout, error) from None
+                raise undecodable(serialized, path, first, decoder.layout.kinds, error) from None
             yield batch if scorer is None else _scored(batch, scorer(serialized), decoder.layout)
 
 
@@ -227,16 +227,16 @@ def _scored(batch: Batch, scores: np.ndarray, layout: Layout) -> Batch:
     return replace(batch, scores=scores, predicted=predicted)
 
 
-def _undecodable(
-    serialized: tf.Tensor, path: str, first: int, layout: Layout, error: Exception
+def undecodable(
+    serialized: tf.Tensor, path: str, first: int, kinds: Mapping[str, Kind], error: Exception
 ) -> InputError:
     """The error that names the record and feature at fault."""
     for number, record in enumerate(serialized.numpy().tolist(), start=first):
         for name, feature in parsed(record, path, number).features.feature.items():
             which = feature.WhichOneof("kind")
-            if which is not None and name in layout.kinds and LISTS[which] != layout.kinds[name]:
+            if which is not None and name in kinds and LISTS[which] != kinds[name]:
                 return InputError(
-                    f"{path}: feature {name!r} is {LISTS[which]} in record {number:,}; {layout.kinds[name]} "
+                    f"{path}: feature {name!r} is {LISTS[which]} in record {number:,}; {kinds[name]} "
                     "is expected: correct the schema, or write the feature as one type"
                 )
     return InputError(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
+from tfx_trust.components.intervals import quantile, wilson
 from tfx_trust.components.report import Estimate
 
 
@@ -192,7 +192,7 @@ def auc_estimate(tables: Tables, level: float) -> Estimate:
     auc = clipped(float(ranking.average))
     variance = float((tables.square * ranking.influence**2).sum()) / tables.mass.sum() ** 2
     effective = auc * (1 - auc) / variance if variance > 0 else 0.0
-    low, high = wilson(auc, effective or _fewest_effective(tables), level)
+    low, high = (float(end) for end in wilson(auc, effective or _fewest_effective(tables), level))
     return Estimate(
         value=auc,
         low=min(low, auc),
@@ -212,22 +212,6 @@ def _fewest_effective(tables: Tables) -> float:
         return 0.0
     # The deviation of an average is at most the average of the deviations.
     return float((own[present] / own.sum() / np.sqrt(effective[present])).sum() ** -2)
-
-
-def wilson(share: float, count: float, level: float) -> tuple[float, float]:
-    """Wilson's (1927) score interval of a share of `count` examples, which need not be a whole number."""
-    if count <= 0:
-        return 0.0, 1.0
-    z = deviations(level)
-    middle = share + z**2 / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    shrink = 1 + z**2 / count
-    return clipped((middle - half) / shrink), clipped((middle + half) / shrink)
-
-
-def deviations(level: float) -> float:
-    """How many standard deviations a normal interval of this level reaches to either side."""
-    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def clipped(share: float) -> float:
@@ -252,7 +236,7 @@ def nmi_estimate(tables: Tables, level: float) -> Estimate:
     ratio = float((mass * loss).sum()) / whole
     independent = np.outer(mass.sum(axis=1), mass.sum(axis=0)) / mass.sum() ** 2
     variance = float(((tables.square + independent) * (loss - ratio * base) ** 2).sum()) / whole**2
-    half = deviations(level) * math.sqrt(variance)
+    half = quantile(level) * math.sqrt(variance)
     return Estimate(
         value=clipped(1 - ratio),
         low=clipped(1 - ratio - half),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from tfx_trust.components.corrections import holm
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.leakage import near, target
 from tfx_trust.components.leakage.chance import (
     collision_probabilities,
-    holm,
     independent_columns,
     random_split,
 )

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tfx_trust.components.intervals import quantile
 from tfx_trust.components.leakage.coding import Column, Labelled, Side
 from tfx_trust.components.leakage.config import LeakageSettings
-from tfx_trust.components.leakage.heldout import Ranking, deviations, probabilities
+from tfx_trust.components.leakage.heldout import Ranking, probabilities
 from tfx_trust.components.leakage.report import PairLeakage
 from tfx_trust.components.report import Estimate, Verdict
 
@@ -73,7 +74,7 @@ def _judged(coarse: _Coarse, first: int, second: int, level: float, bound: float
     alone = [coarse.scored(coarse.here[k], coarse.there[k], coarse.bins) for k in (first, second)]
     best, best_influence = max(alone, key=lambda scored: scored[0])
     variance = evaluation.square @ (influence - best_influence) ** 2 / evaluation.mass.sum() ** 2
-    value, half = auc - best, deviations(level) * math.sqrt(variance)
+    value, half = auc - best, quantile(level) * math.sqrt(variance)
     return PairLeakage(
         names=(coarse.names[first], coarse.names[second]),
         auc=auc,

@@ -9,7 +9,6 @@ from scipy import stats
 
 from tfx_trust.components.leakage.chance import (
     collision_probabilities,
-    holm,
     independent_columns,
     random_split,
 )
@@ -81,10 +80,3 @@ def test_independent_columns_give_the_overlap_that_they_have() -> None:
     observed = sum(row in known for row in zip(*(evaluation[index].to_pylist() for index in range(3))))
     expected = independent_columns(collisions, "abc", 3_000, 2_000)
     assert expected == pytest.approx(observed, rel=0.1)
-
-
-def test_holm_is_that_of_a_slow_twin() -> None:
-    p_values = [0.02, 0.001, 0.2, 0.04]
-    ranked = sorted(p_values)
-    slow = [max(min(1, (4 - rank) * ranked[rank]) for rank in range(ranked.index(p) + 1)) for p in p_values]
-    assert holm(p_values) == pytest.approx(slow)
