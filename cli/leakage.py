@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import sys
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfx_trust.cli.status import status_of
+from tfx_trust.cli import reporting
 from tfx_trust.components.errors import InputError, UsageError, unknown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tfx_trust.components.files import Format
     from tfx_trust.components.leakage.config import LeakageSettings
-    from tfx_trust.components.leakage.files import Format
     from tfx_trust.components.leakage.report import LeakageReport
 
-STANDARD_OUTPUT = "-"
-# No column has it: pydantic wants a label, and that there is none is told by us.
-_NO_LABEL = "\0"
 
-
-@click.command("leakage", context_settings={"help_option_names": ["-h", "--help"]})
+@reporting.gate_command("leakage")
 @click.argument("train")
 @click.argument("evaluation", metavar="EVAL")
 @click.option("--label", metavar="L", help="Column of the label.")
@@ -57,15 +46,7 @@ _NO_LABEL = "\0"
 @click.option(
     "--predictions", metavar="PREDICTIONS", help="File with the score of each row of EVAL, in the same order."
 )
-@click.option(
-    "--format", "kind", type=click.Choice(["csv", "parquet", "tfrecord"]), help="If the ending does not tell."
-)
-@click.option("--schema", metavar="FILE", help="Schema (.pbtxt) of TFRecords.")
-@click.option(
-    "--settings", "settings_file", metavar="FILE", help="All settings, as JSON; options go before them."
-)
-@click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON; - for standard output.")
-@click.option("--html", "html_file", metavar="FILE", help="Write the report as a page.")
+@reporting.file_options
 def command(
     train: str,
     evaluation: str,
@@ -82,17 +63,16 @@ def command(
 
     Each is a file, a folder or a quoted pattern.
     """
-    from tfx_trust.components.leakage.files import format_of, paths_of
+    from tfx_trust.components.files import format_of, paths_of
     from tfx_trust.components.report import InputRef
 
     settings = _settings(settings_file, options)
     if score == settings.label:
         raise UsageError(f"--score {score!r} is the label; name the column of the model's score")
-    for path in (json_file, html_file):
-        _check_writable(path)
+    reporting.check_writable(json_file, html_file)
     sides = paths_of(train), paths_of(evaluation)
     told = format_of([*sides[0], *sides[1]], kind)
-    with _working(f"comparing {train} with {evaluation}"):
+    with reporting.working(f"comparing {train} with {evaluation}"):
         if told == "tfrecord":
             report = _of_records(*sides, settings, schema, score, predictions)
         else:
@@ -103,13 +83,8 @@ def command(
         name: [InputRef(uri=path) for path in paths]
         for name, paths in zip(settings.splits, sides, strict=True)
     }
-    _write(report, json_file, html_file)
-    if json_file != STANDARD_OUTPUT:
-        _say(report)
-        for name, path in (("report", json_file), ("page", html_file)):
-            if path is not None:
-                click.echo(f"{name:<8}{path}")
-    sys.exit(status_of(report.verdict))
+    counts = " and ".join(f"{count:,} {name}" for name, count in report.leakage.examples.items())
+    reporting.finish(report, f"{counts} examples", json_file, html_file)
 
 
 # Settings
@@ -119,38 +94,19 @@ def _settings(path: str | None, options: dict[str, Any]) -> LeakageSettings:
     """The settings of the file, replaced or completed by the options."""
     from tfx_trust.components.leakage.config import LeakageSettings
 
-    given = _settings_of_file(path) if path is not None else {}
     lists = {"features": options["feature"], "exclude": options["exclude"], "groups": options["group"]}
-    given |= {name: list(values) for name, values in lists.items() if values}
+    given: dict[str, Any] = {name: list(values) for name, values in lists.items() if values}
     names = ("label", "time", "time_format", "weight")
     given |= {name: options[name] for name in names if options[name] is not None}
     if options["keys"]:
         given["keys"] = dict(_key(text) for text in options["keys"])
-    # A misspelt setting is told before the label that may be missing because of it.
-    settings = LeakageSettings.of({"label": _NO_LABEL, **given})
-    if settings.label == _NO_LABEL:
-        raise UsageError("no label: name its column by --label")
-    return settings
-
-
-def _settings_of_file(path: str) -> dict[str, Any]:
-    try:
-        given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); name a file with settings") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: no JSON ({error}); correct it") from None
-    if not isinstance(given, dict):
-        raise UsageError(
-            f'{path}: settings are names and values, e.g. {{"label": "defaulted"}}; write them so'
-        )
-    return given
+    return reporting.settings_of(
+        LeakageSettings, path, given, {"label": "no label: name its column by --label"}
+    )
 
 
 def _key(text: str) -> tuple[str, list[str]]:
-    name, _, columns = text.partition("=")
-    if not (name and columns):
-        raise UsageError(f"--key {text!r}: expected NAME=F,F, e.g. person=name,birthday")
+    name, columns = reporting.name_and_value("--key", text, "NAME=F,F", "person=name,birthday")
     return name, columns.split(",")
 
 
@@ -165,8 +121,8 @@ def _of_tables(
     score: str | None,
     predictions: str | None,
 ) -> LeakageReport:
+    from tfx_trust.components.files import read_tables
     from tfx_trust.components.leakage.check import check_leakage
-    from tfx_trust.components.leakage.files import read_tables
 
     _check_memory([*train, *evaluation], kind, settings)
     # Arrow would read what looks like a number or another format's date in its own way.
@@ -186,7 +142,7 @@ def _of_tables(
 
 def _check_memory(paths: list[str], kind: Format, settings: LeakageSettings) -> None:
     """Refuses what does not fit into memory: tables are compared in this process alone."""
-    from tfx_trust.components.leakage.files import estimate_mb
+    from tfx_trust.components.files import estimate_mb
 
     if settings.driver == "beam":
         raise UsageError("driver 'beam' is for TFRecords; write the rows as such, or leave driver out")
@@ -210,21 +166,10 @@ def _of_records(
         raise UsageError(
             "--score of TFRecords needs --predictions FILE: a CSV or Parquet with a row for each example"
         )
-    # TensorFlow's messages are of no use here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reporting.quiet_tensorflow():
         from tfx_trust.components.leakage.examples_driver import check_examples
 
-    known = None
-    if schema is not None:
-        from tfx_trust.components.standard import parse_schema
-
-        try:
-            known = parse_schema(Path(schema).read_text(encoding="utf-8"), schema)
-        except OSError as error:
-            raise UsageError(f"{schema}: cannot be read ({error.strerror}); name a schema's file") from None
+    known = reporting.read_schema(schema)
     scores = None
     if predictions is not None:
         scores = _predictions(predictions, score).to_numpy()
@@ -235,7 +180,7 @@ def _of_records(
 
 def _predictions(place: str, score: str | None) -> pa.ChunkedArray:
     """The scores in a file of their own."""
-    from tfx_trust.components.leakage.files import format_of, paths_of, read_table
+    from tfx_trust.components.files import format_of, paths_of, read_table
 
     paths = paths_of(place)
     kind = format_of(paths)
@@ -255,65 +200,3 @@ def _column(table: pa.Table, name: str, place: str) -> pa.ChunkedArray:
     if name not in table.column_names:
         raise unknown(f"score column of {place}", name, table.column_names)
     return table[name]
-
-
-# What is told
-
-
-@contextlib.contextmanager
-def _working(what: str) -> Iterator[None]:
-    """A sign of life, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True, markup=False).status(what):
-        yield
-
-
-def _check_writable(path: str | None) -> None:
-    """Tells before the work, and not after it, that a file cannot be written."""
-    if path is None or path == STANDARD_OUTPUT:
-        return
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"{path}: is a folder; name a file to write")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"{path}: no such folder to write to; make it first")
-
-
-def _write(report: LeakageReport, json_file: str | None, html_file: str | None) -> None:
-    if html_file is not None:
-        from tfx_trust.components.page import render_report
-
-        _write_text(html_file, render_report(report, str(Path(html_file).resolve().parent)))
-    if json_file == STANDARD_OUTPUT:
-        click.echo(report.to_json(), nl=False)
-    elif json_file is not None:
-        _write_text(json_file, report.to_json())
-
-
-def _write_text(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from None
-
-
-def _say(report: LeakageReport) -> None:
-    """The verdict, what was found and what to do about it, and what was looked at."""
-    from tfx_trust.components.page.words import summary
-    from tfx_trust.components.report import Severity
-
-    colours = {"fail": "red", "warn": "yellow", "pass": "green"}
-    verdict = click.style(f"{report.verdict}", bold=True, fg=colours.get(str(report.verdict)))
-    click.echo(f"{verdict}: {summary(report)}\n")
-    width = max((len(str(finding.severity)) for finding in report.findings), default=0)
-    for finding in report.findings:
-        severity = click.style(f"{finding.severity!s:<{width}}", fg=colours.get(str(finding.severity)))
-        click.echo(f"{severity}  {finding.message}")
-        if finding.remedy and finding.severity is not Severity.INFO:
-            click.echo(f"{'':{width}}  What to do: {finding.remedy}")
-    counts = " and ".join(f"{count:,} {name}" for name, count in report.leakage.examples.items())
-    click.echo(f"\n{counts} examples")

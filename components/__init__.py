@@ -10,6 +10,9 @@ from typing import Any
 
 _HOME = {
     "Estimate": "report",
+    "FairnessEvaluator": "fairness.component",
+    "FairnessReport": "fairness.report",
+    "FairnessSettings": "fairness.config",
     "FilterSettings": "leakage.config",
     "Finding": "report",
     "InputError": "errors",
@@ -24,17 +27,22 @@ _HOME = {
     "ReleaseReport": "release.report",
     "Report": "report",
     "Severity": "report",
+    "Tolerance": "fairness.config",
     "TrustError": "errors",
     "TrustReport": "artifacts",
     "UsageError": "errors",
     "Verdict": "report",
     "check_leakage": "leakage.check",
+    "evaluate_fairness": "fairness.evaluate",
     "read_report": "artifacts",
     "write_report": "artifacts",
 }
 
 __all__ = [
     "Estimate",
+    "FairnessEvaluator",
+    "FairnessReport",
+    "FairnessSettings",
     "FilterSettings",
     "Finding",
     "InputError",
@@ -49,11 +57,13 @@ __all__ = [
     "ReleaseReport",
     "Report",
     "Severity",
+    "Tolerance",
     "TrustError",
     "TrustReport",
     "UsageError",
     "Verdict",
     "check_leakage",
+    "evaluate_fairness",
     "read_report",
     "write_report",
 ]

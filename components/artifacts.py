@@ -49,6 +49,12 @@ class LeakageReport(TrustReport):
     TYPE_NAME = "TrustLeakageReport"
 
 
+class FairnessReport(TrustReport):
+    """What FairnessEvaluator measured, and its judgement."""
+
+    TYPE_NAME = "TrustFairnessReport"
+
+
 def write_report(report: Report, destination: artifact.Artifact) -> None:
     """Writes a report into its artifact, on any file system that TFX knows.
 

@@ -7,7 +7,8 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from typing import Any
 
@@ -68,6 +69,18 @@ def split_files(artifact: Any, split: str) -> list[str]:
     if not files:
         raise InputError(f"{folder}: no files; the {split} split should be there: make the examples anew")
     return files
+
+
+def copy_properties(source: Any, destination: Any) -> None:
+    """Gives an Examples artifact the splits, format, span and version of the one that it was made from.
+
+    What else the source says of itself is true of its own records, and not copied.
+    """
+    for name, value in source.mlmd_artifact.properties.items():
+        destination.mlmd_artifact.properties[name].CopyFrom(value)
+    for name, value in source.mlmd_artifact.custom_properties.items():
+        if name in ("payload_format", "file_format", "span", "version", "fingerprint", "input_fingerprint"):
+            destination.mlmd_artifact.custom_properties[name].CopyFrom(value)
 
 
 def _check_format(artifact: Any) -> None:
@@ -380,12 +393,7 @@ def write_split(
     InputError
         If a file is missing or damaged, two have the same name, or there is no record at a place.
     """
-    names = [os.path.basename(path) for path in files]
-    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
-    if times > 1:
-        raise InputError(
-            f"{times} files to write to {folder} are named {name!r}; rename them, or write each split apart"
-        )
+    names = _distinct_names(files, folder)
     tf.io.gfile.makedirs(folder)
     read = kept = arrived = 0
     for number, (path, name) in enumerate(zip(files, names, strict=True)):
@@ -399,6 +407,17 @@ def write_split(
         _check_found(written, places, others)
         arrived += written
     return read, kept + arrived
+
+
+def _distinct_names(files: Sequence[str], folder: str) -> list[str]:
+    """The names of the files, to be written to one folder."""
+    names = [os.path.basename(path) for path in files]
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        raise InputError(
+            f"{times} files to write to {folder} are named {name!r}; rename them, or write each split apart"
+        )
+    return names
 
 
 def _unused(names: Sequence[str], ending: str) -> str:
@@ -419,26 +438,73 @@ def _copy(
     files: Sequence[tuple[int, str]], folder: str, name: str, places: np.ndarray, *, keep: bool
 ) -> tuple[int, int]:
     """Copies the records at some places, or all others, into one file; records read and written."""
+    read = written = 0
+    with _whole_file(folder, name) as writer:
+        for number, path in files:
+            for batch, first in serialized_batches(path, BATCH_ROWS):
+                named = _among(places, number, first, int(batch.shape[0]))
+                chosen = batch.numpy()[named if keep else ~named]
+                for record in chosen:
+                    writer.write(record)
+                read += len(named)
+                written += len(chosen)
+    return read, written
+
+
+@contextmanager
+def _whole_file(folder: str, name: str) -> Iterator[Any]:
+    """A writer of a TFRecord file that gets its name when it is whole, and leaves nothing if it never is."""
     # Beside the folder: whoever reads all that is in it must not meet half a file.
     staged = f"{folder.rstrip('/')}.partial-{name}"
-    read = written = 0
     options = tf.io.TFRecordOptions(compression_type="GZIP" if name.endswith(".gz") else "")
     try:
         with tf.io.TFRecordWriter(staged, options) as writer:
-            for number, path in files:
-                for batch, first in serialized_batches(path, BATCH_ROWS):
-                    named = _among(places, number, first, int(batch.shape[0]))
-                    chosen = batch.numpy()[named if keep else ~named]
-                    for record in chosen:
-                        writer.write(record)
-                    read += len(named)
-                    written += len(chosen)
+            yield writer
         tf.io.gfile.rename(staged, os.path.join(folder, name), overwrite=True)
     except BaseException:
         if tf.io.gfile.exists(staged):
             tf.io.gfile.remove(staged)
         raise
-    return read, written
+
+
+def append_to_split(
+    files: Sequence[str], folder: str, additions: Callable[[Any, str, int], Sequence[bytes]]
+) -> int:
+    """Writes a split anew with something added to the end of each record, in the same order.
+
+    Records that are put together are the two protos merged (Protocol Buffers, "Encoding", last one wins), so
+    that features are added without parsing what is there. A file gets its name in the folder when it is whole.
+
+    Parameters
+    ----------
+    files
+        Of the split as it is.
+    folder
+        Where to write; files keep their names.
+    additions
+        From serialized examples, a string tensor of shape ``(rows,)``, their file and the number of the first
+        to what is added to each.
+
+    Returns
+    -------
+    int
+        Records written.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or two have the same name.
+    """
+    names = _distinct_names(files, folder)
+    tf.io.gfile.makedirs(folder)
+    written = 0
+    for path, name in zip(files, names, strict=True):
+        with _whole_file(folder, name) as writer:
+            for batch, first in serialized_batches(path, BATCH_ROWS):
+                for record, added in zip(batch.numpy(), additions(batch, path, first), strict=True):
+                    writer.write(record + added)
+                written += int(batch.shape[0])
+    return written
 
 
 def _of_file(places: np.ndarray, number: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Examples in plain files: CSV and Parquet as Arrow tables. No TensorFlow.
 
-Rows can be compared only where equal values have equal types, and CSV has none. So the type of a column
-is inferred from all files of both splits together: one ``?`` in a column of numbers makes it text everywhere.
+Equal values are equal only where they have equal types, and CSV has none. So the type of a column is inferred
+from all files that are read together: one ``?`` in a column of numbers makes it text everywhere.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def format_of(paths: Sequence[str], given: str | None = None) -> Format:
 def read_tables(
     train: Sequence[str], evaluation: Sequence[str], kind: Format, *, texts: Collection[str] = ()
 ) -> tuple[pa.Table, pa.Table]:
-    """Both splits as tables.
+    """Two splits as tables.
 
     A column of CSV has the same type in both. Types of Parquet stay what they are, but that files of one
     split are brought to one; :func:`~tfx_trust.components.leakage.tables.layout_of` tells whether the
@@ -191,7 +191,7 @@ def _parquet_bytes(path: str) -> float:
 def _together(
     paths: Sequence[str], tables: Sequence[pa.Table], wanted: Mapping[str, pa.DataType]
 ) -> pa.Table:
-    """The files of a split as one table."""
+    """Files of one kind as one table."""
     if not tables:
         return pa.table({})
     names = tables[0].column_names
@@ -206,7 +206,7 @@ def _together(
     # Whole numbers may be too long for a float; then they are rounded in all files alike.
     whole = pa.concat_tables([_decoded(table).select(names).cast(schema, safe=False) for table in tables])
     if not whole.num_rows:
-        raise InputError(f"{paths[0]}: no rows; there is nothing to compare")
+        raise InputError(f"{paths[0]}: no rows; give a file that has some")
     return whole
 
 
@@ -221,7 +221,7 @@ def _common_types(paths: Sequence[str], tables: Sequence[pa.Table]) -> dict[str,
             told = dict(zip(types.values(), types, strict=True))
             raise InputError(
                 f"column {name!r} is {', '.join(f'{kind} in {path}' for kind, path in told.items())}; equal "
-                "values would not be seen, so give it one type"
+                "values would differ, so give it one type"
             )
         wanted[name] = common
     return wanted
@@ -261,7 +261,7 @@ def _check_names(path: str, names: Sequence[str]) -> None:
     if "" in names:
         raise InputError(
             f"{path}: column {names.index('') + 1} has no name; name it, or leave it out if it only numbers "
-            "the rows (pandas: index=False), since with it no two rows are equal"
+            "the rows (pandas: index=False)"
         )
 
 
@@ -281,7 +281,7 @@ def _read_parquet(path: str) -> pa.Table:
 
 
 def _pandas_index(schema: pa.Schema) -> list[str]:
-    """Columns that number the rows, which pandas takes for no columns: with them no two rows are equal."""
+    """Columns that number the rows, which pandas takes for no columns."""
     told = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
     names = [name for name in told.get("index_columns", ()) if isinstance(name, str)]
     return [name for name in names if re.fullmatch(r"__index_level_\d+__", name)]
@@ -402,7 +402,7 @@ def _told(path: str, error: Exception, misfits: Sequence[Any]) -> str:
     if "straddling" in text:
         return f"a quote is opened and not closed, or a row is longer than {_BLOCK:,} bytes; correct the row"
     if "Empty CSV" in text:
-        return "no rows; there is nothing to compare"
+        return "no rows; give a file that has some"
     return f"cannot be read as CSV ({_brief(error)}); copy or make it anew"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 _NORMAL = NormalDist()
 # Beyond it a p-value is 0 for every purpose.
 _FURTHEST = 38.0
-_HALVINGS = 60
+_HALVINGS = 50
 
 Interval = tuple[np.ndarray, np.ndarray]
 
@@ -66,7 +66,6 @@ def wilson(share: np.ndarray | float, count: np.ndarray | float, level: float) -
 
 
 def _wilson(share: np.ndarray, count: np.ndarray, z: np.ndarray) -> Interval:
-    share, count, z = np.broadcast_arrays(share, count, z)
     known = (count > 0) & ~np.isnan(share)
     n, p = np.where(known, count, 1.0), np.where(known, share, 0.5)
     squared = z * z / n
@@ -125,11 +124,12 @@ def beyond(
     gap = np.where(np.isnan(p1 - p2), 0.0, p1 - p2)
     # Mirrored where it is negative: then the lower end alone is of interest.
     flipped = gap < 0
-    first, n_first = np.where(flipped, p2, p1), np.where(flipped, n2, n1)
-    second, n_second = np.where(flipped, p1, p2), np.where(flipped, n1, n2)
+    shares = np.where(flipped, [p2, p1], [p1, p2])
+    counts = np.where(flipped, [n2, n1], [n1, n2])
 
     def lower(z: np.ndarray) -> np.ndarray:
-        return _newcombe(first, n_first, second, n_second, z)[0]
+        low, high = _wilson(shares, counts, z)
+        return np.abs(gap) - np.sqrt((shares[0] - low[0]) ** 2 + (high[1] - shares[1]) ** 2)
 
     return _inverted(lower, np.abs(gap), most)
 

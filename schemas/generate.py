@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pydantic
 
+from tfx_trust.components.fairness.config import FairnessSettings
+from tfx_trust.components.fairness.report import FairnessReport
 from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
 from tfx_trust.components.leakage.report import LeakageReport
 from tfx_trust.components.release.config import ReleasePolicy
@@ -15,6 +17,8 @@ from tfx_trust.components.report import Report
 
 DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "report": Report,
+    "fairness-report": FairnessReport,
+    "fairness-settings": FairnessSettings,
     "leakage-report": LeakageReport,
     "leakage-settings": LeakageSettings,
     "leakage-filter": FilterSettings,

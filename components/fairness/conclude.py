@@ -16,7 +16,7 @@ from tfx_trust.components.fairness.count import Counts
 from tfx_trust.components.fairness.discovery import discover
 from tfx_trust.components.fairness.disparity import disparities
 from tfx_trust.components.fairness.judge import gaps
-from tfx_trust.components.fairness.measure import Measured, measure
+from tfx_trust.components.fairness.measure import EVERYTHING, Measured, measure
 from tfx_trust.components.fairness.paired import beside_baseline
 from tfx_trust.components.fairness.report import (
     MISSING,
@@ -226,16 +226,28 @@ def _discovered(counts: Counts) -> tuple[list[Discovered], Discovery | None]:
     values = {name: [MISSING, *counts.coders[name].values] for name in used}
     if not used:
         return [], Discovery(features=[], skipped=skipped, candidates=0, found=0, confirmed_on=0)
-    chosen = settings
+    bounds = _searched_bounds(settings)
     if settings.classes is not None:
         # Counted was whether the class is right.
-        bounds = [
-            item for item in settings.tolerances if (item.metric, item.kind) == ("accuracy", "difference")
-        ]
-        chosen = settings.model_copy(update={"tolerances": bounds or [Tolerance(metric="accuracy", bound=0)]})
+        bound = settings.tolerance("accuracy", "difference", EVERYTHING)
+        bounds = [bound or Tolerance(metric="accuracy", bound=0)]
+    chosen = settings.model_copy(update={"tolerances": bounds})
     found, candidates, halves = discover(
         codes[:, places].astype(np.int64), cells.reshape(-1, 2, 2), values, chosen
     )
+    allowed: dict[str, float] = {item.metric: item.bound for item in bounds}
+    for item in found:
+        item.tolerance = allowed.get(item.metric, 0.0)
     return found, Discovery(
         features=used, skipped=skipped, candidates=candidates, found=halves[0], confirmed_on=halves[1]
     )
+
+
+def _searched_bounds(settings: FairnessSettings) -> list[Tolerance]:
+    """What binds slices that nobody named: the tolerance of all slices, or else the widest of any."""
+    found: dict[str, Tolerance] = {}
+    for item in settings.tolerances:
+        if item.kind == "difference":
+            known = settings.tolerance(item.metric, item.kind, EVERYTHING) or found.get(item.metric, item)
+            found[item.metric] = known if known.bound >= item.bound or known.slices is None else item
+    return [item.model_copy(update={"slices": None}) for item in found.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pydantic
 
@@ -42,6 +42,7 @@ Metric = Literal[
     "calibration_in_the_large",
 ]
 Kind = Literal["difference", "ratio"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_CROSSED = 3
 
 
@@ -61,6 +62,14 @@ class Tolerance(Settings):
     two to the larger, as in the four-fifths rule."""
     bound: Share
     """Greatest absolute difference allowed, or smallest ratio allowed."""
+    slices: list[list[str]] | None = None
+    """Sets of features whose slices it binds, e.g. ``[["sex"]]``; all but those that another tolerance of the
+    same metric and kind names if not given."""
+
+    @property
+    def families(self) -> list[tuple[str, ...]]:
+        """Sets of features that it names, each sorted; none where it binds all others."""
+        return [tuple(sorted(names)) for names in self.slices or ()]
 
     @pydantic.model_validator(mode="after")
     def _of_rates(self) -> Tolerance:
@@ -191,9 +200,14 @@ class FairnessSettings(Settings):
                 raise ValueError(f"reference names {name!r}, which no slice does")
         if len(set(self.thresholds)) < len(self.thresholds):
             raise ValueError(f"thresholds: {self.thresholds} has one twice")
-        judged = [(item.metric, item.kind) for item in self.tolerances]
-        if len(set(judged)) < len(judged):
-            raise ValueError("tolerances: a metric is bounded twice in one way")
+        bound: set[tuple[str, str, tuple[str, ...] | None]] = set()
+        for item in self.tolerances:
+            for family in item.families or [None]:
+                if (item.metric, item.kind, family) in bound:
+                    raise ValueError(f"tolerances: the {item.kind} of {item.metric} is bounded twice")
+                if family is not None and family not in self.families:
+                    raise ValueError(f"tolerances: no slices by {', '.join(family)}")
+                bound.add((item.metric, item.kind, family))
         if self.classes is not None:
             if len(self.classes) < 3 or len(set(self.classes)) < len(self.classes):
                 raise ValueError(f"classes: at least 3 different ones, found {self.classes}")
@@ -207,6 +221,12 @@ class FairnessSettings(Settings):
     def features(self) -> list[str]:
         """Features that are sliced by, in the order in which they are named."""
         return list(dict.fromkeys(name for names in self.slices for name in names))
+
+    def tolerance(self, metric: str, kind: str, family: tuple[str, ...]) -> Tolerance | None:
+        """What binds a metric of the slices of some features; none where it is only told."""
+        fitting = [item for item in self.tolerances if (item.metric, item.kind) == (metric, kind)]
+        named = [item for item in fitting if family in item.families]
+        return next(iter([*named, *(item for item in fitting if item.slices is None)]), None)
 
     @property
     def families(self) -> list[tuple[str, ...]]:

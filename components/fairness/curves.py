@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfx_trust.components.fairness.slicing import Amounts, Ranked, Sliced
+from tfx_trust.components.fairness.tally import firsts
 
 # Ranks of about equal numbers of examples are taken together for the bootstrap: enough for the spread.
 _QUANTILES = 32
@@ -48,43 +49,39 @@ def areas(entries: Ranked, own: np.ndarray, slices: int) -> tuple[Areas, Areas]:
         Number of slices.
     """
     number = len(entries.middles)
-    by_rank = np.zeros((2, number))
-    np.add.at(by_rank, (entries.label, entries.rank), entries.amount)
-    negatives, positives = by_rank
+    by_label = np.bincount(entries.label * number + entries.rank, entries.amount, 2 * number)
+    negatives, positives = by_label.reshape(2, number)
     below = np.cumsum(negatives) - negatives / 2
     above = positives.sum() - np.cumsum(positives) + positives / 2
     # The cells of a slice are put together.
     key = (own * number + entries.rank) * 2 + entries.label
     order = np.argsort(key, kind="stable")
-    key, amount = key[order], entries.amount[order]
-    first = (
-        np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
-    )
-    key, amount = key[first], np.add.reduceat(amount, first) if len(first) else amount
-    label, place = key & 1, key >> 1
-    own, rank = np.divmod(place, number)
-    positive = label == 1
-
-    def by_slice(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        return np.bincount(own[chosen], values[chosen], slices)
-
-    running = np.cumsum(np.where(positive, 0.0, amount))
-    total = by_slice(amount, ~positive)
-    before = np.concatenate([[0.0], np.cumsum(total)[:-1]])
+    first = firsts(key[order])
+    chosen = order[first]
+    key, own, rank, label = key[chosen], own[chosen], entries.rank[chosen], entries.label[chosen]
+    amount = np.add.reduceat(entries.amount[order], first) if len(first) else entries.amount
+    negative, positive = np.flatnonzero(label == 0), np.flatnonzero(label == 1)
+    of_negative, of_positive = own[negative], own[positive]
+    less, more = amount[negative], amount[positive]
+    n_negative, n_positive = np.bincount(of_negative, less, slices), np.bincount(of_positive, more, slices)
+    before = np.cumsum(n_negative) - n_negative
+    lower = np.cumsum(np.where(label == 0, amount, 0.0))[positive] - before[of_positive]
     # Negatives of a rank stand right before its positives.
-    paired = np.concatenate([[False], place[1:] == place[:-1]]) & positive
-    same = np.where(paired, np.concatenate([[0.0], amount[:-1]]), 0.0)
-    within = by_slice(amount * (running - before[own] - same / 2), positive)
-    tied = by_slice(amount * same * entries.mixed[rank], positive)
-    n_positive, n_negative = by_slice(amount, positive), total
-    with_all = by_slice(amount * below[rank], positive) + by_slice(amount * above[rank], ~positive)
-    tied_all = by_slice(amount * (negatives * entries.mixed)[rank], positive) + by_slice(
-        amount * (positives * entries.mixed)[rank], ~positive
-    )
+    same = np.where(key[positive - 1] == key[positive] - 1, amount[positive - 1], 0.0)
+    at_negative, at_positive = rank[negative], rank[positive]
+    within = np.bincount(of_positive, more * (lower - same / 2), slices)
+    tied = np.bincount(of_positive, more * same * entries.mixed[at_positive], slices)
+
+    def with_all(of_positives: np.ndarray, of_negatives: np.ndarray) -> np.ndarray:
+        first = np.bincount(of_positive, more * of_positives[at_positive], slices)
+        return first + np.bincount(of_negative, less * of_negatives[at_negative], slices)
+
+    concordant = with_all(below, above)
+    tied_all = with_all(negatives * entries.mixed, positives * entries.mixed)
     everything = float((positives * below).sum())
     everything_tied = float((positives * negatives * entries.mixed).sum())
     rest_positive, rest_negative = positives.sum() - n_positive, negatives.sum() - n_negative
-    rest = everything - with_all + within, everything_tied - tied_all + tied
+    rest = everything - concordant + within, everything_tied - tied_all + tied
     return _areas(within, tied, n_positive * n_negative), _areas(*rest, rest_positive * rest_negative)
 
 
@@ -198,25 +195,31 @@ class Bootstrap:
             int
         )
         bin_ = np.minimum((entries.middles * bins).astype(int), bins - 1)
-        groups, group = np.unique(bin_ * _QUANTILES + quantile, return_inverse=True)
-        group = group.ravel()
-        self._bins = groups // _QUANTILES
+        # Both ascend with the rank.
+        numbered = bin_ * _QUANTILES + quantile
+        first = firsts(numbered)
+        group = np.repeat(np.arange(len(first)), np.diff(first, append=len(numbered)))
+        self._bins = bin_[first]
         self._means = np.bincount(group, mass * entries.middles) / np.bincount(group, mass)
-        self.cells, cell = np.unique(entries.cell, return_inverse=True)
-        shape = (len(self.cells), len(groups), 2)
-        place = (cell.ravel() * len(groups) + group[entries.rank]) * 2 + entries.label
+        # As do the cells.
+        at = firsts(entries.cell)
+        self.cells = entries.cell[at]
+        cell = np.repeat(np.arange(len(at)), np.diff(at, append=len(entries.cell)))
+        shape = (2, len(at), len(first))
+        place = (entries.label * len(at) + cell) * len(first) + group[entries.rank]
         self._counts = np.bincount(place, entries.amount, int(np.prod(shape))).reshape(shape)
         self._inflation = inflation
         self._replicates = replicates
-        self._rng = np.random.default_rng([seed, len(self.cells), len(groups)])
+        self._rng = np.random.default_rng([seed, len(at), len(first)])
         self._drawn: np.ndarray | None = None
 
     def _replicated(self) -> np.ndarray:
-        """Of shape ``(cells, replicates, groups, 2)``."""
+        """Of shape ``(2, cells, replicates, groups)``: by label first."""
         if self._drawn is None:
-            wanted = (self._replicates, *self._counts.shape)
-            drawn = self._rng.poisson(self._counts / self._inflation, wanted).astype(np.float32)
-            self._drawn = np.ascontiguousarray(drawn.transpose(1, 0, 2, 3)) * np.float32(self._inflation)
+            label, cells, groups = self._counts.shape
+            wanted = (label, cells, self._replicates, groups)
+            drawn = self._rng.poisson(self._counts[:, :, None] / self._inflation, wanted)
+            self._drawn = drawn.astype(np.float32) * np.float32(self._inflation)
         return self._drawn
 
     def spread(self, slices: Sliced) -> Spread:
@@ -224,32 +227,30 @@ class Bootstrap:
         drawn = self._replicated()
         own = slices.slice_of(self.cells)
         number = len(slices.slices)
-        total = drawn.sum(axis=0)
+        total = drawn.sum(axis=1, keepdims=True)
         block = max(1, _MOST_HELD // total.size)
         found: list[list[np.ndarray]] = [[], [], [], []]
         for begin in range(0, number, block):
             end = min(number, begin + block)
-            part = np.stack([drawn[own == place].sum(axis=0) for place in range(begin, end)])
-            for place, values in enumerate((part, total[None] - part)):
-                found[place].append(_deviation(_auc(values)))
-                found[2 + place].append(_deviation(self._calibration(values)))
+            part = np.stack([drawn[:, own == place].sum(axis=1) for place in range(begin, end)], axis=1)
+            for place, (negative, positive) in enumerate((part, total - part)):
+                found[place].append(_deviation(_auc(negative, positive)))
+                found[2 + place].append(_deviation(self._calibration(negative, positive)))
         auc, rest_auc, error, rest_error = (np.concatenate(values) for values in found)
         return Spread(auc, rest_auc, error, rest_error)
 
-    def _calibration(self, drawn: np.ndarray) -> np.ndarray:
+    def _calibration(self, negative: np.ndarray, positive: np.ndarray) -> np.ndarray:
         """Calibration errors of shape ``(slices, replicates)``."""
-        first = np.flatnonzero(np.concatenate([[True], self._bins[1:] != self._bins[:-1]]))
-        every = drawn.sum(axis=-1)
-        gap = np.add.reduceat(drawn[..., 1] - every * self._means.astype(np.float32), first, axis=-1)
+        every = negative + positive
+        gap = np.add.reduceat(positive - every * self._means.astype(np.float32), firsts(self._bins), axis=-1)
         total = every.sum(axis=-1)
         return np.divide(
             np.abs(gap).sum(axis=-1), total, out=np.full(total.shape, np.nan, np.float32), where=total > 0
         )
 
 
-def _auc(drawn: np.ndarray) -> np.ndarray:
+def _auc(negative: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """AUC of each replicate, of shape ``(slices, replicates)``."""
-    negative, positive = drawn[..., 0], drawn[..., 1]
     below = np.cumsum(negative, axis=-1) - negative / 2
     pairs = positive.sum(axis=-1) * negative.sum(axis=-1)
     concordant = np.einsum("srg,srg->sr", positive, below)

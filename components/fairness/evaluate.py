@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.fairness.batch import Batch
 from tfx_trust.components.fairness.buckets import edges_for, edges_of_column
+from tfx_trust.components.fairness.coding import texts
 from tfx_trust.components.fairness.conclude import conclude
 from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.count import Counts
@@ -113,6 +114,7 @@ class TableReader:
         self._baseline = _columns(baseline_score)
         self._baseline_prediction = baseline_prediction
         self._classes = settings.classes
+        self._settings = settings
         said = [*self._scores, *self._baseline, *(name for name in (prediction, baseline_prediction) if name)]
         if not self._scores and prediction is None:
             raise UsageError("there are no predictions: name the column of the score, or of the prediction")
@@ -142,10 +144,11 @@ class TableReader:
         self.plan = Plan.of(
             settings,
             known,
-            {**_edges(train, known, settings), **(edges or {})},
+            _edges(train, known, settings, edges or {}),
             scored=bool(self._scores),
             decided=prediction is not None,
             baseline=bool(self._baseline) or baseline_prediction is not None,
+            unreadable=[name for name, kind in kinds.items() if kind is None],
         )
         self.columns = list(dict.fromkeys([*self.plan.columns, *said]))
 
@@ -155,9 +158,9 @@ class TableReader:
         return Batch(
             columns={name: columns[name] for name in self.plan.columns},
             scores=_matrix(columns, self._scores, self._classes),
-            decisions=_decisions(columns, self._prediction, self._classes),
+            decisions=_decisions(columns, self._prediction, self._settings),
             baseline_scores=_matrix(columns, self._baseline, self._classes),
-            baseline_decisions=_decisions(columns, self._baseline_prediction, self._classes),
+            baseline_decisions=_decisions(columns, self._baseline_prediction, self._settings),
         )
 
 
@@ -180,9 +183,12 @@ def _kind(field: pa.Field) -> Kind | None:
 
 
 def _edges(
-    train: pa.Table | None, kinds: Mapping[str, Kind], settings: FairnessSettings
+    train: pa.Table | None,
+    kinds: Mapping[str, Kind],
+    settings: FairnessSettings,
+    edges: Mapping[str, Sequence[float]],
 ) -> dict[str, list[float]]:
-    """Edges by the training examples, of all numbers that are sliced by or searched."""
+    """Edges of all numbers that are sliced by or searched: given ones, or by the training examples."""
 
     def find(name: str, wanted: int | list[float]) -> list[float]:
         if train is None:
@@ -191,7 +197,9 @@ def _edges(
                 "give training examples, whose quantiles they then are"
             )
         if name not in train.column_names:
-            raise unknown("column of the training examples", name, train.column_names)
+            if name in settings.features:
+                raise unknown("column of the training examples", name, train.column_names)
+            raise InputError(f"the training examples have no column {name!r}, whose quantiles were asked for")
         return edges_of_column(train[name], wanted, name)
 
     def wide(name: str) -> bool:
@@ -199,7 +207,7 @@ def _edges(
             return False
         return bool(pc.count_distinct(train[name]).as_py() > settings.max_values)
 
-    given = {name: list(of) for name, of in settings.buckets.items() if isinstance(of, list)}
+    given = {name: list(of) for name, of in {**edges, **settings.buckets}.items() if not isinstance(of, int)}
     return {**edges_for(settings, kinds, lambda name, of: given.get(name) or find(name, of), wide), **given}
 
 
@@ -221,19 +229,22 @@ def _numbers(array: pa.Array, name: str) -> np.ndarray:
 
 
 def _decisions(
-    columns: Mapping[str, pa.Array], name: str | None, classes: Sequence[str] | None
+    columns: Mapping[str, pa.Array], name: str | None, settings: FairnessSettings
 ) -> np.ndarray | None:
+    """Decisions as 0 and 1, or as the numbers of classes; NaN where missing or none of these."""
     if name is None:
         return None
-    if classes is None:
-        return _numbers(columns[name], name)
-    from tfx_trust.components.fairness.coding import texts
-
-    places = {text: place for place, text in enumerate(classes)}
-    encoded = (
-        columns[name].dictionary_encode() if not pa.types.is_dictionary(columns[name].type) else columns[name]
-    )
-    table = np.array([*(places.get(text or "", -1) for text in texts(encoded.dictionary)), -1], float)
-    index = pc.fill_null(encoded.indices, len(table) - 1).to_numpy(zero_copy_only=False)
+    array = columns[name]
+    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    words = [] if pa.types.is_null(encoded.dictionary.type) else texts(encoded.dictionary)
+    if settings.classes is not None:
+        numbers = {word: number for number, word in enumerate(settings.classes)}
+    elif settings.positive is not None and settings.positive in words:
+        numbers = {word: int(word == settings.positive) for word in words if word is not None}
+    else:
+        numbers = {"0": 0, "1": 1, "false": 0, "true": 1}
+    codes = [np.nan if word is None else numbers.get(word, -1) for word in words]
+    table = np.array([*codes, np.nan], float)
+    index = pc.fill_null(encoded.indices, len(words)).to_numpy(zero_copy_only=False)
     found: np.ndarray = table[index]
     return found

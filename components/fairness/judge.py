@@ -10,7 +10,7 @@ import numpy as np
 from tfx_trust.components import intervals
 from tfx_trust.components.corrections import METHODS
 from tfx_trust.components.fairness.columns import Column
-from tfx_trust.components.fairness.config import FairnessSettings, Kind, Tolerance
+from tfx_trust.components.fairness.config import KINDS, FairnessSettings, Kind, Tolerance
 from tfx_trust.components.fairness.measure import EVERYTHING, Measured
 from tfx_trust.components.fairness.report import Gap, GapVerdict
 
@@ -59,16 +59,12 @@ def _evidence(gap: Gap) -> tuple[int, float, float]:
 
 
 def _compared(measured: Measured, settings: FairnessSettings) -> Iterator[_Compared]:
-    bounds: dict[tuple[str, str], Tolerance] = {
-        (item.metric, item.kind): item for item in settings.tolerances
-    }
     for metric, column in measured.columns.items():
         own, other = column.take(measured.compared), measured.references[metric]
-        kinds: list[Kind] = ["difference"]
-        if metric == _TOLD_AS_RATIO or (metric, "ratio") in bounds:
-            kinds.append("ratio")
-        for kind in kinds:
-            yield _compare(measured, metric, kind, own, other, bounds.get((metric, kind)), settings)
+        for kind in KINDS:
+            tolerance = settings.tolerance(metric, kind, measured.sliced.family)
+            if kind == "difference" or tolerance is not None or metric == _TOLD_AS_RATIO:
+                yield _compare(measured, metric, kind, own, other, tolerance, settings)
 
 
 def _compare(

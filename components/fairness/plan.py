@@ -51,6 +51,7 @@ class Plan:
         scored: bool = True,
         decided: bool = False,
         baseline: bool = False,
+        unreadable: Sequence[str] = (),
     ) -> Plan:
         """The plan for examples with these columns.
 
@@ -64,6 +65,8 @@ class Plan:
             Edges of numeric features, besides those that the settings give themselves.
         scored, decided, baseline
             As the attributes.
+        unreadable
+            Columns whose values are neither texts nor numbers: they are not searched, which is told.
 
         Raises
         ------
@@ -94,7 +97,8 @@ class Plan:
         wanted = (
             [name for name in kinds if name not in taken] if settings.discover is None else settings.discover
         )
-        skipped = {}
+        searching = settings.discover is None
+        skipped = dict.fromkeys(unreadable, "neither text nor a number") if searching else {}
         for name in wanted:
             if name not in kinds:
                 raise unknown("column", name, kinds)

@@ -209,6 +209,8 @@ class Discovered(Model):
     """The metric of the slice in the other half."""
     rest_value: float | None = None
     """The metric of all other examples in the other half."""
+    tolerance: float | None = None
+    """By how much it may be worse: the bound of all slices, or the widest of any."""
     p: float | None = None
     """Of the test in the other half whether it is worse than its tolerance allows."""
     p_adjusted: float | None = None

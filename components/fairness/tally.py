@@ -45,7 +45,7 @@ class Tally:
         """
         order = np.argsort(keys, kind="stable")
         keys, sums = keys[order], sums[order]
-        first = _firsts(keys)
+        first = firsts(keys)
         if len(first) == len(keys):
             return cls(keys, sums)
         return cls(keys[first], np.add.reduceat(sums, first, axis=0))
@@ -54,7 +54,7 @@ class Tally:
     def counting(cls, keys: np.ndarray) -> Tally:
         """The number of rows with each key."""
         keys = np.sort(keys)
-        first = _firsts(keys)
+        first = firsts(keys)
         return cls(keys[first], np.diff(first, append=len(keys))[:, None])
 
     @classmethod
@@ -67,8 +67,14 @@ class Tally:
         )
 
 
-def _firsts(keys: np.ndarray) -> np.ndarray:
-    """Where in sorted keys each different one comes first."""
+def firsts(keys: np.ndarray) -> np.ndarray:
+    """Where in sorted keys each different one comes first.
+
+    Examples
+    --------
+    >>> firsts(np.array([3, 3, 5, 9, 9])).tolist()
+    [0, 2, 3]
+    """
     if not len(keys):
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))

@@ -227,9 +227,6 @@ def _regression(change: BaselineChange) -> str:
 def _discoveries(
     discovered: Sequence[Discovered], section: FairnessSection, settings: FairnessSettings
 ) -> Iterator[Finding]:
-    bounds: dict[str, float] = {
-        item.metric: item.bound for item in settings.tolerances if item.kind == "difference"
-    }
     for item in discovered:
         if not item.confirmed or item.value is None:
             continue
@@ -245,7 +242,7 @@ def _discoveries(
                 level=section.level,
                 method="Newcombe, on the other half",
             ),
-            threshold=bounds.get(item.metric),
+            threshold=item.tolerance,
             message=f"A slice that nobody named stands out: the {METRICS[item.metric]} is "
             f"{_number(item.slice_value)} for {slice_name(item.slice)} and {_number(item.rest_value)} for "
             "all others, found on one half of the examples and confirmed on the other.",

@@ -60,7 +60,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         plan = Plan.of(checked, layout_for(sides, checked, read_schema(schema) if schema else None))
         keys, entities = keys_of(plan, settings)
         decided = changes(*_read(plan, sides, [*keys, *entities]), entities, settings)
-        _copy_properties(source, destination)
+        files_io.copy_properties(source, destination)
         counts = _write(files, sides, decided, destination)
         for name, (before, after) in counts.items():
             if before and not after:
@@ -149,12 +149,3 @@ def _check_clean(
             f"{left:,} examples are still on both sides after filtering. This must not happen: the files "
             "may have been changed while they were read. Run again; if it stays, report it."
         )
-
-
-def _copy_properties(source: artifact.Artifact, destination: artifact.Artifact) -> None:
-    """Splits, format, span and version of the input; what else it says of itself stays true of its rows."""
-    for name, value in source.mlmd_artifact.properties.items():
-        destination.mlmd_artifact.properties[name].CopyFrom(value)
-    for name, value in source.mlmd_artifact.custom_properties.items():
-        if name in ("payload_format", "file_format", "span", "version", "fingerprint", "input_fingerprint"):
-            destination.mlmd_artifact.custom_properties[name].CopyFrom(value)

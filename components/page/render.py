@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from tfx_trust.components.page import icons, leakage, links, marks, overview, release, values, words
+from tfx_trust.components.page import fairness, icons, leakage, links, marks, overview, release, values, words
 from tfx_trust.components.report import format_number
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        fairness=fairness,
         icon=icons.icon,
         leakage=leakage,
         links=links,

@@ -112,6 +112,20 @@ def _copied_rows(folder: Path) -> None:
     _rewrite(folder, "train", lambda rows: [*rows, *copies])
 
 
+def _spoiled_labels(folder: Path) -> None:
+    """Records two in three of the women in train who earn much as earning little: a biased labelling."""
+    earning = 0
+
+    def spoiled(row: Row) -> Row:
+        nonlocal earning
+        if (row["sex"], row[LABEL]) != ("Female", "1"):
+            return row
+        earning += 1
+        return row if earning % 3 == 0 else {**row, LABEL: "0"}
+
+    _rewrite(folder, "train", lambda rows: [spoiled(row) for row in rows])
+
+
 def _from_the_outcome(folder: Path) -> None:
     """Adds a column that is filled in once the income is known."""
     bands = {"0": "basic", "1": "higher"}
@@ -159,6 +173,11 @@ SCENARIOS = {
         "the eval split spells a category in another way than the schema",
         blocked_by="anomalies",
         change_data=_unknown_category,
+    ),
+    "unfair": Scenario(
+        "two in three of the women who earn much are labelled as earning little in train",
+        blocked_by="fairness",
+        change_data=_spoiled_labels,
     ),
     "leaked-rows": Scenario(
         "one eval row in twenty is in train too",

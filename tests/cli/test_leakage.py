@@ -1,13 +1,8 @@
 """``tfx-trust leakage`` as a user calls it, on plain files."""
 
-import csv
 import gzip
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +11,21 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 import pytest
+from calls import HEAVY, Call, modules_after, write_csv
 
-from tfx_trust.cli.main import main
 from tfx_trust.components import LeakageReport
 from tfx_trust.pipelines.census import data
 
 LABEL = data.LABEL
 
 
-@dataclass(frozen=True)
-class Called:
-    """What a call of the command did."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def report(self) -> LeakageReport:
-        """The report on standard output."""
-        return LeakageReport.model_validate_json(self.out)
-
-
-Call = Callable[..., Called]
+LeakageCall = Call[LeakageReport]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> LeakageCall:
     """Calls ``tfx-trust leakage`` in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: object) -> Called:
-        monkeypatch.setattr("sys.argv", ["tfx-trust", "leakage", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return Called(int(str(exit_.value.code or 0)), captured.out, captured.err)
-
-    return called
+    return Call("leakage", LeakageReport, monkeypatch, capsys, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +47,6 @@ def census(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write(path: Path, columns: dict[str, list[Any]]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values()))
-    return path
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, Path]:
     """Two files without leakage: 200 and 100 different rows."""
@@ -91,7 +55,7 @@ def small(tmp_path: Path) -> tuple[Path, Path]:
 
 def write_small(path: Path, first: int, rows: int, **further: list[Any]) -> Path:
     rng = np.random.default_rng(first)
-    return write(
+    return write_csv(
         path,
         {
             "id": [f"person {number}" for number in range(first, first + rows)],
@@ -108,7 +72,7 @@ def write_small(path: Path, first: int, rows: int, **further: list[Any]) -> Path
 
 @pytest.mark.parametrize("kind", ["", "-gz", "-parquet"])
 def test_the_overlap_of_the_census_data_is_the_known_one_in_every_format(
-    call: Call, census: Path, kind: str
+    call: LeakageCall, census: Path, kind: str
 ) -> None:
     columns = [name for name in data.COLUMNS if name != data.WEIGHT]
     done = call(
@@ -156,7 +120,7 @@ def test_the_overlap_of_the_census_data_is_the_known_one_in_every_format(
 
 
 @pytest.mark.slow
-def test_tfrecords_tell_the_same_as_csv(call: Call, census: Path, tmp_path: Path) -> None:
+def test_tfrecords_tell_the_same_as_csv(call: LeakageCall, census: Path, tmp_path: Path) -> None:
     import tensorflow as tf
 
     from tfx_trust import schemas
@@ -192,7 +156,7 @@ def test_tfrecords_tell_the_same_as_csv(call: Call, census: Path, tmp_path: Path
 
 
 def test_copies_fail_with_status_3_and_are_told_with_a_remedy(
-    call: Call, small: tuple[Path, Path], tmp_path: Path
+    call: LeakageCall, small: tuple[Path, Path], tmp_path: Path
 ) -> None:
     train, evaluation = small
     lines = train.read_text().splitlines(keepends=True)
@@ -215,7 +179,7 @@ def test_copies_fail_with_status_3_and_are_told_with_a_remedy(
 
 
 def test_the_same_person_on_both_sides_fails_and_on_one_side_does_not(
-    call: Call, small: tuple[Path, Path]
+    call: LeakageCall, small: tuple[Path, Path]
 ) -> None:
     train, evaluation = small
     arguments = ("--label", "sick", "--group", "id", "--json", "-")
@@ -227,7 +191,9 @@ def test_the_same_person_on_both_sides_fails_and_on_one_side_does_not(
     assert [item.eval_in_train for item in done.report.leakage.entities] == [1]
 
 
-def test_what_could_not_be_checked_is_status_4(call: Call, small: tuple[Path, Path], tmp_path: Path) -> None:
+def test_what_could_not_be_checked_is_status_4(
+    call: LeakageCall, small: tuple[Path, Path], tmp_path: Path
+) -> None:
     for path in small:
         table = arrow_csv.read_csv(path)
         # One row has no entity.
@@ -241,7 +207,9 @@ def test_what_could_not_be_checked_is_status_4(call: Call, small: tuple[Path, Pa
 # Scores
 
 
-def test_the_score_says_how_much_of_it_was_leakage_and_is_no_feature(call: Call, tmp_path: Path) -> None:
+def test_the_score_says_how_much_of_it_was_leakage_and_is_no_feature(
+    call: LeakageCall, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(3)
     train = write_small(tmp_path / "train.csv", 0, 200, risk=rng.random(200).tolist())
     plain = write_small(tmp_path / "plain.csv", 200, 100)
@@ -260,8 +228,8 @@ def test_the_score_says_how_much_of_it_was_leakage_and_is_no_feature(call: Call,
     (tmp_path / "cut.csv").write_text(
         "".join(f"{line.rpartition(',')[0]}\n" for line in train.read_text().splitlines())
     )
-    write(tmp_path / "scores.csv", {"n": list(range(160)), "risk": scores.tolist()})
-    write(tmp_path / "only.csv", {"p": scores.tolist()})
+    write_csv(tmp_path / "scores.csv", {"n": list(range(160)), "risk": scores.tolist()})
+    write_csv(tmp_path / "only.csv", {"p": scores.tolist()})
     for further in (("scores.csv", "--score", "risk"), ("only.csv",)):
         beside = call(
             "cut.csv", "rows.csv", "--label", "sick", "--json", "-", "--predictions", *further
@@ -272,7 +240,9 @@ def test_the_score_says_how_much_of_it_was_leakage_and_is_no_feature(call: Call,
 # Settings and options
 
 
-def test_options_go_before_the_settings_file(call: Call, small: tuple[Path, Path], tmp_path: Path) -> None:
+def test_options_go_before_the_settings_file(
+    call: LeakageCall, small: tuple[Path, Path], tmp_path: Path
+) -> None:
     settings = {"label": "id", "exclude": ["age"], "shown": 0, "keys": {"old": ["age"]}, "near": 0}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     done = call(
@@ -289,13 +259,15 @@ def test_options_go_before_the_settings_file(call: Call, small: tuple[Path, Path
     assert (found["shown"], found["near"]) == (0, 0)
 
 
-def test_features_that_are_named_are_the_ones_that_are_compared(call: Call, small: tuple[Path, Path]) -> None:
+def test_features_that_are_named_are_the_ones_that_are_compared(
+    call: LeakageCall, small: tuple[Path, Path]
+) -> None:
     done = call(*small, "--label", "sick", "--feature", "age", "--feature", "income", "--json", "-")
     columns = {item.key: item.columns for item in done.report.leakage.overlap}
     assert columns["features"] == ["age", "income"]
 
 
-def test_a_time_of_a_format_of_its_own_is_read_by_that_format(call: Call, tmp_path: Path) -> None:
+def test_a_time_of_a_format_of_its_own_is_read_by_that_format(call: LeakageCall, tmp_path: Path) -> None:
     """As numbers, 1 February 2026 would come before 31 January 2026."""
     days = [f"{day:02}01{year}" for year in (2024, 2025) for day in range(1, 29)]
     train = write_small(tmp_path / "train.csv", 0, 56, day=days)
@@ -308,7 +280,7 @@ def test_a_time_of_a_format_of_its_own_is_read_by_that_format(call: Call, tmp_pa
     assert done.report.leakage.time.late_train == 0
 
 
-def test_a_format_that_is_given_is_taken_for_any_ending(call: Call, small: tuple[Path, Path]) -> None:
+def test_a_format_that_is_given_is_taken_for_any_ending(call: LeakageCall, small: tuple[Path, Path]) -> None:
     paths = [path.rename(path.with_suffix(".txt")) for path in small]
     assert call(*paths, "--label", "sick", "--format", "csv").status == 0
 
@@ -357,7 +329,7 @@ def test_a_format_that_is_given_is_taken_for_any_ending(call: Call, small: tuple
     ],
 )
 def test_wrong_usage_and_bad_input_are_told_in_one_line(
-    call: Call,
+    call: LeakageCall,
     small: tuple[Path, Path],
     tmp_path: Path,
     arguments: tuple[str, ...],
@@ -384,7 +356,7 @@ def test_wrong_usage_and_bad_input_are_told_in_one_line(
 
 
 def test_files_beyond_the_memory_limit_are_refused_unless_they_are_to_be_read_here(
-    call: Call, tmp_path: Path
+    call: LeakageCall, tmp_path: Path
 ) -> None:
     rows = 20_000
     wide = {f"text {n}": ["some words that take room" + "." * 200] * rows for n in range(15)}
@@ -399,7 +371,7 @@ def test_files_beyond_the_memory_limit_are_refused_unless_they_are_to_be_read_he
     assert call("a.parquet", "a.parquet", "--settings", "settings.json").status == 3
 
 
-def test_scores_of_tfrecords_need_a_file_of_their_own(call: Call, tmp_path: Path) -> None:
+def test_scores_of_tfrecords_need_a_file_of_their_own(call: LeakageCall, tmp_path: Path) -> None:
     (tmp_path / "a.tfrecord").write_bytes(b"x")
     done = call("a.tfrecord", "a.tfrecord", "--label", "sick", "--score", "risk")
     assert done.status == 2
@@ -408,52 +380,31 @@ def test_scores_of_tfrecords_need_a_file_of_their_own(call: Call, tmp_path: Path
 
 # Quick and quiet
 
-HEAVY = ("tensorflow", "tfx", "tfx_bsl", "apache_beam", "tensorflow_metadata")
-
-
-def modules_after(folder: Path, *arguments: str) -> set[str]:
-    """Names of the modules that a call of the command in a process of its own has loaded."""
-    program = (
-        "import atexit, json, sys\n"
-        "from tfx_trust.cli.main import main\n"
-        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
-        "main()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "leakage", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stderr))
-
 
 def test_plain_files_load_no_tensorflow(small: tuple[Path, Path], tmp_path: Path) -> None:
     for path in small:
         parquet.write_table(arrow_csv.read_csv(path), path.with_suffix(".parquet"))
     for ending in ("csv", "parquet"):
         names = (f"train.{ending}", f"eval.{ending}")
-        loaded = modules_after(tmp_path, *names, "--label", "sick", "--json", "-")
+        loaded = modules_after(tmp_path, "leakage", *names, "--label", "sick", "--json", "-")
         assert "pyarrow" in loaded
         assert not loaded.intersection(HEAVY)
 
 
 def test_help_loads_nothing_that_takes_time(tmp_path: Path) -> None:
-    loaded = modules_after(tmp_path, "--help")
+    loaded = modules_after(tmp_path, "leakage", "--help")
     assert not loaded.intersection((*HEAVY, "numpy", "pyarrow", "altair", "jinja2"))
 
 
-def test_a_label_that_one_file_alone_has_is_told_as_the_label(call: Call, tmp_path: Path) -> None:
+def test_a_label_that_one_file_alone_has_is_told_as_the_label(call: LeakageCall, tmp_path: Path) -> None:
     train = write_small(tmp_path / "train.csv", 0, 50)
-    evaluation = write(tmp_path / "eval.csv", {"age": list(range(20))})
+    evaluation = write_csv(tmp_path / "eval.csv", {"age": list(range(20))})
     done = call(train, evaluation, "--label", "sick")
     assert done.status == 1
     assert "the eval split has no column 'sick', the label; give labelled examples" in done.err
 
 
-def test_an_empty_cell_names_nobody_and_is_not_passed_over(call: Call, tmp_path: Path) -> None:
+def test_an_empty_cell_names_nobody_and_is_not_passed_over(call: LeakageCall, tmp_path: Path) -> None:
     sides = [
         write_small(tmp_path / f"{name}.csv", first, 60, who=[*people, ""])
         for name, first, people in (

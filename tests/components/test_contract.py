@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from leaky import write_rows
+from models import feature_of, save_model
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.proto import example_gen_pb2
@@ -20,7 +22,14 @@ from tfx.types import artifact, standard_artifacts
 from tfx.types.channel_utils import as_channel
 
 import tfx_trust.components
-from tfx_trust.components import LeakageFilter, LeakageValidator, ReleaseGate, Report, TrustReport
+from tfx_trust.components import (
+    FairnessEvaluator,
+    LeakageFilter,
+    LeakageValidator,
+    ReleaseGate,
+    Report,
+    TrustReport,
+)
 from tfx_trust.components.artifacts import LeakageReport as LeakageReportArtifact
 
 ROOT = Path(tfx_trust.components.__file__).parent
@@ -61,8 +70,23 @@ def report_in(folder: Path) -> Any:
     return as_channel([made])
 
 
+def model_in(folder: Path) -> Any:
+    """Scores the examples of `examples_in` by their feature ``a``."""
+    uri = folder / "model"
+    save_model(
+        uri / "Format-Serving",
+        lambda examples: {"outputs": tf.cast(feature_of(examples, "a", tf.int64), tf.float32) / 100},
+    )
+    return channel_of(standard_artifacts.Model, str(uri))
+
+
 # The fewest arguments with which each component runs, given a folder to put artifacts in.
 MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
+    FairnessEvaluator: lambda folder: {
+        "examples": examples_in(folder),
+        "model": model_in(folder),
+        "settings": {"label": "label", "slices": [["a"]], "max_values": 50},
+    },
     LeakageValidator: lambda folder: {"examples": examples_in(folder), "settings": {"label": "label"}},
     LeakageFilter: lambda folder: {"examples": examples_in(folder), "leakage_report": report_in(folder)},
     ReleaseGate: lambda folder: {"model": channel_of(standard_artifacts.Model, str(folder / "model"))},

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfx_trust.components import InputError, UsageError
-from tfx_trust.components.leakage.files import estimate_mb, format_of, paths_of, read_table, read_tables
+from tfx_trust.components.files import estimate_mb, format_of, paths_of, read_table, read_tables
 
 Write = Callable[[str, Any], str]
 
@@ -245,8 +245,8 @@ SECRET = "Jane Doe"
         ("\xe9,b\n1,2\n".encode("latin1"), "line 1 is not UTF-8"),
         (b"a,b\n1,x\n" + b"?,\xff\n", "line 3 is not UTF-8"),
         (f"a,b\n1,{SECRET}\n".encode("utf-16"), "has zero bytes in its header, as UTF-16 has"),
-        ("a,b\n", "no rows; there is nothing"),
-        ("a,b", "no rows; there is nothing"),
+        ("a,b\n", "no rows; give a file"),
+        ("a,b", "no rows; give a file"),
         ("\n\n", "no header; the first line should name the columns"),
         ("a,b,a\n1,2,3\n", "two columns are named 'a'; rename one"),
         (",a\n0,1\n", "column 1 has no name; name it, or leave it out if it only numbers"),
@@ -364,7 +364,7 @@ def test_parquet_that_is_cut_off_or_none_is_told(write: Write, tmp_path: Path) -
 
 
 def test_parquet_without_rows_or_with_a_name_twice_is_told(write: Write) -> None:
-    with pytest.raises(InputError, match=r"a\.parquet: no rows; there is nothing to compare"):
+    with pytest.raises(InputError, match=r"a\.parquet: no rows; give a file that has some"):
         read_table([write("a.parquet", {"a": pa.array([], pa.int64())})], "parquet")
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(InputError, match=r"b\.parquet: two columns are named 'a'"):

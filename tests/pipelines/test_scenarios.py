@@ -83,7 +83,8 @@ def test_the_published_rows_stay_in_order_and_as_they_were_but_for_the_fault(
     rows: dict[str, dict[str, Rows]], name: str, split: str
 ) -> None:
     published = rows[CLEAN][split]
-    kept = [column for column in data.COLUMNS if not (name == "malformed" and column == "sex")]
+    changed_column = {"malformed": "sex", "unfair": data.LABEL}.get(name)
+    kept = [column for column in data.COLUMNS if column != changed_column]
     changed = [[row[column] for column in kept] for row in rows[name][split]]
     assert changed[: len(published)] == [[row[column] for column in kept] for row in published]
     added = {("leaked-rows", "train"): 815}.get((name, split), 0)
@@ -123,6 +124,18 @@ def test_leaked_rows_are_every_twentieth_of_eval(rows: dict[str, dict[str, Rows]
     # The 23 are what is known of the published data; none of them is among the copies.
     assert sum(row in published for row in evaluation) == 23
     assert sum(row in changed for row in evaluation) == 23 + 815
+
+
+def test_the_labels_of_women_alone_are_spoiled_and_of_train_alone(rows: dict[str, dict[str, Rows]]) -> None:
+    published, spoiled = (rows[name]["train"] for name in (CLEAN, "unfair"))
+    changed = [
+        (before["sex"], before[data.LABEL], after[data.LABEL])
+        for before, after in zip(published, spoiled)
+        if before != after
+    ]
+    assert Counter(changed) == {("Female", "1", "0"): 786}
+    assert sum(row["sex"] == "Female" and row[data.LABEL] == "1" for row in published) == 1_179
+    assert rows["unfair"]["eval"] == rows[CLEAN]["eval"]
 
 
 def test_the_leaked_target_has_one_value_for_each_label(rows: dict[str, dict[str, Rows]]) -> None:
