@@ -6,6 +6,7 @@ Type names are global in a metadata store, hence the prefix.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TypeVar
 
 import pydantic
@@ -26,6 +27,22 @@ Artifacts = dict[str, list[artifact.Artifact]]
 def first(artifacts: Artifacts, key: str) -> artifact.Artifact | None:
     """The first artifact of an input; none where it is not connected, or nothing was there."""
     return next(iter(artifacts.get(key) or ()), None)
+
+
+def only(artifacts: Sequence[artifact.Artifact], component: str) -> artifact.Artifact:
+    """The artifact of an input that has exactly one.
+
+    Raises
+    ------
+    InputError
+        If there are none, or several.
+    """
+    if len(artifacts) != 1:
+        kind = artifacts[0].type_name if artifacts else "such"
+        raise InputError(
+            f"{len(artifacts)} {kind} artifacts; {component} takes one (spans are to be taken one by one)"
+        )
+    return artifacts[0]
 
 
 class TrustReport(artifact.Artifact):
@@ -53,6 +70,12 @@ class FairnessReport(TrustReport):
     """What FairnessEvaluator measured, and its judgement."""
 
     TYPE_NAME = "TrustFairnessReport"
+
+
+class MitigationReport(TrustReport):
+    """What ThresholdTuner or Reweigher changed, what it cost and what it closed."""
+
+    TYPE_NAME = "TrustMitigationReport"
 
 
 def write_report(report: Report, destination: artifact.Artifact) -> None:

@@ -141,42 +141,40 @@ def ratio(
     other_count: np.ndarray | float,
     level: float,
 ) -> Interval:
-    """Interval of ``share / other``: log-normal with half an example added (Katz et al. 1978; Walter 1975).
+    """Interval of ``share / other``: Wilson's ends put together on the logarithm (Zou & Donner 2008).
 
-    Without that half there is none where one of the shares is 0. Where it is 1 on both sides the interval
-    is the point 1 no more than the counts allow.
+    The plain logarithmic interval (Katz et al. 1978) rests on a variance that vanishes at a share of 1: of a
+    true ratio of 0.95 to 0.7 and 30 examples it holds 84 in 100, this one 95. Where a share is 0 the ratio of
+    the ends is taken, which is wider.
 
     Examples
     --------
     >>> low, high = ratio(0.3, 100, 0.5, 100, 0.95)
     >>> round(float(low), 3), round(float(high), 3)
-    (0.424, 0.861)
+    (0.418, 0.851)
     """
     p1, n1, p2, n2 = (np.asarray(item, float) for item in (share, count, other, other_count))
-    return _ratio(p1, n1, p2, n2, np.asarray(quantile(level)))
-
-
-def _ratio(p1: np.ndarray, n1: np.ndarray, p2: np.ndarray, n2: np.ndarray, z: np.ndarray) -> Interval:
-    log, spread = _log_ratio(p1, n1, p2, n2)
+    low, high = _log_ratio(p1, n1, p2, n2, np.asarray(quantile(level)))
     with np.errstate(over="ignore"):
-        low, high = np.exp(log - z * spread), np.exp(log + z * spread)
-    known = ~np.isnan(log)
-    return np.where(known, np.where(p1 == 0, 0.0, low), 0.0), np.where(known, high, np.inf)
+        return np.exp(low), np.exp(high)
 
 
-def _log_ratio(
-    p1: np.ndarray, n1: np.ndarray, p2: np.ndarray, n2: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _log_ratio(p1: np.ndarray, n1: np.ndarray, p2: np.ndarray, n2: np.ndarray, z: np.ndarray) -> Interval:
     with np.errstate(divide="ignore", invalid="ignore"):
-        x1, x2 = p1 * n1 + 0.5, p2 * n2 + 0.5
-        log = np.log(x1 / (n1 + 0.5)) - np.log(x2 / (n2 + 0.5))
-        variance = 1 / x1 - 1 / (n1 + 0.5) + 1 / x2 - 1 / (n2 + 0.5)
-    unknown = (n1 <= 0) | (n2 <= 0) | np.isnan(p1) | np.isnan(p2)
-    # Shares of 1 on both sides leave no variance: as much as half an example's is kept.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        least = 0.5 / (n1 + 0.5) ** 2 + 0.5 / (n2 + 0.5) ** 2
-    spread = np.sqrt(np.maximum(variance, least))
-    return np.where(unknown, np.nan, log), np.where(unknown, np.inf, spread)
+        (low1, high1), (low2, high2) = (
+            (np.log(low), np.log(high)) for low, high in (_wilson(p1, n1, z), _wilson(p2, n2, z))
+        )
+        first, second = np.log(p1), np.log(p2)
+        low = first - second - np.sqrt((first - low1) ** 2 + (high2 - second) ** 2)
+        high = first - second + np.sqrt((high1 - first) ** 2 + (second - low2) ** 2)
+        nothing = (p1 == 0) | (p2 == 0)
+        low, high = np.where(nothing, low1 - high2, low), np.where(nothing, high1 - low2, high)
+    unknown = np.isnan(p1) | np.isnan(p2) | (n1 <= 0) | (n2 <= 0)
+    # Nothing of nothing may be any ratio.
+    return (
+        np.where(unknown | np.isnan(low), -np.inf, low),
+        np.where(unknown | np.isnan(high), np.inf, high),
+    )
 
 
 def ratio_beyond(
@@ -187,10 +185,19 @@ def ratio_beyond(
     bound: np.ndarray | float,
 ) -> np.ndarray:
     """Two-sided p-values of ``bound <= share / other <= 1 / bound``: :func:`ratio` inverted."""
-    log, spread = _log_ratio(*(np.asarray(item, float) for item in (share, count, other, other_count)))
-    excess = np.abs(log) + np.log(bound)
-    z = np.where(excess > 0, excess / spread, 0.0)
-    return np.where(np.isnan(z) | (z <= 0), 1.0, two_sided(np.nan_to_num(z)))
+    p1, n1, p2, n2, least = np.broadcast_arrays(
+        *(np.asarray(item, float) for item in (share, count, other, other_count, bound))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = np.nan_to_num(np.log(p1) - np.log(p2), nan=0.0)
+    flipped = gap < 0
+    first, n_first = np.where(flipped, p2, p1), np.where(flipped, n2, n1)
+    second, n_second = np.where(flipped, p1, p2), np.where(flipped, n1, n2)
+
+    def lower(z: np.ndarray) -> np.ndarray:
+        return _log_ratio(first, n_first, second, n_second, z)[0]
+
+    return _inverted(lower, np.abs(gap), -np.log(least))
 
 
 def paired(worse: np.ndarray, better: np.ndarray, count: np.ndarray, level: float) -> Interval:

@@ -11,6 +11,7 @@ from typing import Any
 _HOME = {
     "Filter": "trust",
     "Gate": "trust",
+    "ModelStep": "trust",
     "Nodes": "trust",
     "create_pipeline": "trust",
     "eval_config": "evaluation",
@@ -22,6 +23,7 @@ _HOME = {
 __all__ = [
     "Filter",
     "Gate",
+    "ModelStep",
     "Nodes",
     "PipelineFailed",
     "Progress",

@@ -43,6 +43,9 @@ class Nodes:
     examples
         What all nodes, and so a gate, read: the examples of `example_gen`, or what the last filter made
         of them.
+    model
+        What is to be released, and so what a gate judges: the model of `trainer`, or what the last model
+        step made of it.
     """
 
     examples: BaseChannel
@@ -54,6 +57,7 @@ class Nodes:
     trainer: BaseComponent
     resolver: Resolver
     evaluator: BaseComponent
+    model: BaseChannel
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Gate:
 
     Examples
     --------
-    >>> Gate("latency", lambda nodes: LatencyGate(model=nodes.trainer.outputs["model"]))  # doctest: +SKIP
+    >>> Gate("latency", lambda nodes: LatencyGate(model=nodes.model))  # doctest: +SKIP
     """
 
     name: str
@@ -98,6 +102,30 @@ class Filter:
     build: Callable[[BaseChannel, BaseChannel], Sequence[BaseComponent]]
 
 
+@dataclass(frozen=True)
+class ModelStep:
+    """A step between Trainer and everything else that reads the model.
+
+    Attributes
+    ----------
+    name
+        Short name, for messages.
+    build
+        Makes the components of the step, in order, from the channels of the model, the examples and the
+        schema. The last one must have an output ``model``, which all other nodes then read.
+
+    Examples
+    --------
+    >>> ModelStep(                                                           # doctest: +SKIP
+    ...     "thresholds",
+    ...     lambda model, examples, schema: [ThresholdTuner(examples=examples, model=model, settings=...)],
+    ... )
+    """
+
+    name: str
+    build: Callable[[BaseChannel, BaseChannel, BaseChannel], Sequence[BaseComponent]]
+
+
 def create_pipeline(
     *,
     name: str,
@@ -108,6 +136,7 @@ def create_pipeline(
     run_fn: UserFunction,
     evaluation: config_pb2.EvalConfig,
     filters: Sequence[Filter] = (),
+    model_steps: Sequence[ModelStep] = (),
     gates: Sequence[Gate] = (),
     policy: ReleasePolicy | Mapping[str, Any] | None = None,
     without: Collection[str] = (),
@@ -119,7 +148,7 @@ def create_pipeline(
     enable_cache: bool = True,
     beam_pipeline_args: Sequence[str] = (),
 ) -> Pipeline:
-    """ExampleGen → filters → … → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
+    """ExampleGen → filters → … → Trainer → model steps → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
 
     Parameters
     ----------
@@ -140,6 +169,9 @@ def create_pipeline(
     filters
         Steps between ExampleGen and all that reads examples, in order: each reads what the one before
         it gave.
+    model_steps
+        Steps between Trainer and all that reads the model, in order: each reads what the one before it
+        gave.
     gates
         The trust gates; extend the list with your own.
     policy
@@ -170,8 +202,8 @@ def create_pipeline(
     InputError
         If the data folder, a split, the header's label column or the schema is missing or empty.
     UsageError
-        If a gate or function is unknown, a gate writes no report, a filter gives no examples, or two
-        gates or two filters have one name.
+        If a gate or function is unknown, a gate writes no report, a filter gives no examples or a
+        model step no model, or two of a kind have one name.
     """
     root, schema = os.fspath(root), os.fspath(schema)
     chosen = _chosen_gates(gates, without)
@@ -204,16 +236,17 @@ def create_pipeline(
         **_user_code("run_fn", run_fn),
     )
     _rerun_when_edited(trainer, trainer.exec_properties.get("run_fn"))
+    altering, model = _altered(model_steps, trainer.outputs["model"], examples, schema_gen.outputs["schema"])
     judge = "Evaluator" if RELEASE in without else "ReleaseGate"
     resolver = Resolver(
         strategy_class=LatestReleasedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing, producer_component_id=judge),
-        candidate=trainer.outputs["model"],
+        candidate=model,
     ).with_id("Resolver")
     evaluator = standard.Evaluator(
         examples=examples,
-        model=trainer.outputs["model"],
+        model=model,
         baseline_model=resolver.outputs["model"],
         eval_config=evaluation,
         example_splits=["eval"],
@@ -228,13 +261,15 @@ def create_pipeline(
         trainer,
         resolver,
         evaluator,
+        model,
     )
-    components: list[Any] = [*filtering, *(node for node in vars(nodes).values() if node is not examples)]
+    standing = [node for node in vars(nodes).values() if not isinstance(node, BaseChannel)]
+    components: list[Any] = [*filtering, *standing, *altering]
     blessing = evaluator.outputs["blessing"]
     if RELEASE not in without:
         built = {gate.name: gate.build(nodes) for gate in chosen}
         release = ReleaseGate(
-            model=trainer.outputs["model"],
+            model=model,
             evaluator_blessing=evaluator.outputs["blessing"],
             reports={gate: _report_of(gate, component) for gate, component in built.items()},
             evaluation=evaluator.outputs["evaluation"],
@@ -249,7 +284,7 @@ def create_pipeline(
         blessing = release.outputs["blessing"]
     components.append(
         standard.Pusher(
-            model=trainer.outputs["model"],
+            model=model,
             model_blessing=blessing,
             push_destination=pusher_pb2.PushDestination(
                 filesystem=pusher_pb2.PushDestination.Filesystem(
@@ -295,25 +330,39 @@ def _filtered(
     filters: Sequence[Filter], examples: BaseChannel, schema: BaseChannel
 ) -> tuple[list[BaseComponent], BaseChannel]:
     """The components of all filters, and what comes out of the last."""
-    _check_differ("filter", [step.name for step in filters])
+    return _chained("filter", filters, "examples", examples, schema)
+
+
+def _altered(
+    steps: Sequence[ModelStep], model: BaseChannel, examples: BaseChannel, schema: BaseChannel
+) -> tuple[list[BaseComponent], BaseChannel]:
+    """The components of all model steps, and what comes out of the last."""
+    return _chained("model step", steps, "model", model, examples, schema)
+
+
+def _chained(
+    kind: str, steps: Sequence[Filter | ModelStep], output: str, given: BaseChannel, *others: BaseChannel
+) -> tuple[list[BaseComponent], BaseChannel]:
+    """The components of steps of which each reads what the one before it gave, and what the last one gives."""
+    _check_differ(kind, [step.name for step in steps])
     made: list[BaseComponent] = []
-    for step in filters:
-        components = list(step.build(examples, schema))
+    for step in steps:
+        components = list(step.build(given, *others))
         if not components:
             raise UsageError(
-                f"filter {step.name!r} builds no component; one that has nothing to do is left out"
+                f"{kind} {step.name!r} builds no component; one that has nothing to do is left out"
             )
         last = components[-1]
-        if "examples" not in last.outputs:
+        if output not in last.outputs:
             raise UsageError(
-                f"filter {step.name!r}: {type(last).__name__} comes last and has no output 'examples', "
+                f"{kind} {step.name!r}: {type(last).__name__} comes last and has no output {output!r}, "
                 f"which all other nodes are to read; its outputs: {', '.join(last.outputs) or 'none'}"
             )
         for component in components:
             _rerun_when_edited(component, component.executor_spec.class_path)
-        examples = last.outputs["examples"]
+        given = last.outputs[output]
         made += components
-    return made, examples
+    return made, given
 
 
 def _policy(

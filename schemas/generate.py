@@ -11,6 +11,8 @@ from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.report import FairnessReport
 from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
 from tfx_trust.components.leakage.report import LeakageReport
+from tfx_trust.components.mitigation.config import ReweighSettings, TunerSettings
+from tfx_trust.components.mitigation.report import MitigationReport
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.report import Report
@@ -22,6 +24,9 @@ DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "leakage-report": LeakageReport,
     "leakage-settings": LeakageSettings,
     "leakage-filter": FilterSettings,
+    "mitigation-report": MitigationReport,
+    "mitigation-reweighing": ReweighSettings,
+    "mitigation-thresholds": TunerSettings,
     "release-report": ReleaseReport,
     "release-policy": ReleasePolicy,
 }

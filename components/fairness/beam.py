@@ -7,7 +7,7 @@ same whichever worker saw which examples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -20,6 +20,9 @@ from tfx_trust.components.fairness.count import Counts
 from tfx_trust.components.fairness.evaluate import TableReader
 from tfx_trust.components.fairness.plan import Plan
 from tfx_trust.components.fairness.report import FairnessReport
+
+if TYPE_CHECKING:
+    from tfx_trust.components.fairness.reader import Reader
 
 
 class CountFairness(beam.CombineFn):
@@ -118,7 +121,7 @@ class EvaluateFairness(beam.PTransform):
 def count_files(
     plan: Plan,
     files: Sequence[str],
-    reader: Any,
+    reader: Reader,
     *,
     make_pipeline: Callable[[], Any] | None = None,
     folder: str | None = None,
@@ -132,7 +135,7 @@ def count_files(
     files
         TFRecord files of tf.Examples.
     reader
-        A :class:`~tfx_trust.components.fairness.reader.Reader`.
+        Makes the batches.
     make_pipeline, folder
         As :func:`~tfx_trust.components.beam_io.result_of` takes them.
 
@@ -153,7 +156,7 @@ def count_files(
 class _ReadFile(beam.DoFn):
     """The batches of a file."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Reader) -> None:
         super().__init__()
         self._reader = reader
 

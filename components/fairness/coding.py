@@ -26,7 +26,12 @@ def bucket_names(edges: Sequence[float]) -> list[str]:
     >>> bucket_names([25, 45])
     ['< 25', '[25, 45)', '≥ 45']
     """
-    shown = [f"{edge:.6g}" for edge in edges]
+    # As short as tells them apart.
+    shown = next(
+        texts
+        for digits in range(6, 18)
+        if len(set(texts := [f"{edge:.{digits}g}" for edge in edges])) == len(edges)
+    )
     middle = [f"[{low}, {high})" for low, high in pairwise(shown)]
     return [f"< {shown[0]}", *middle, f"≥ {shown[-1]}"]
 
@@ -57,16 +62,11 @@ class Coder:
         """The code of each row's value, int64 of shape ``(rows,)``."""
         if self.edges is not None:
             return self._buckets(array)
-        encoded = array if isinstance(array, pa.DictionaryArray) else _plain(array).dictionary_encode()
-        table = None
-        if not (self.overflown or pa.types.is_null(encoded.dictionary.type)):
-            table = self._table(texts(encoded.dictionary))
-        if table is None:
+        if self.overflown:
             return np.zeros(len(array), np.int64)
-        # The last one is for rows without a value.
-        table = np.append(table, MISSING_CODE)
-        rows: np.ndarray = table[pc.fill_null(encoded.indices, len(table) - 1).to_numpy(zero_copy_only=False)]
-        return rows
+        words, places = distinct(array)
+        table = self._table(words)
+        return np.zeros(len(array), np.int64) if table is None else table[places]
 
     def _buckets(self, array: pa.Array) -> np.ndarray:
         try:
@@ -122,11 +122,34 @@ def _rank(word: str) -> tuple[int, float, str]:
     return (0, number, word) if math.isfinite(number) else (1, 0.0, word)
 
 
-def _plain(array: pa.Array) -> pa.Array:
-    """NaN as missing, and an empty text: it names no group."""
-    if pa.types.is_floating(array.type):
-        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
-    return array
+def distinct(array: pa.Array) -> tuple[list[str | None], np.ndarray]:
+    """The different values that occur, as texts, and the place of each row's among them.
+
+    Returns
+    -------
+    words : list
+        As :func:`texts`; there may be several that are none.
+    places : ndarray
+        int64 of shape ``(rows,)``.
+
+    Examples
+    --------
+    >>> words, places = distinct(pa.array(["b", None, "a", "b"]))
+    >>> words, places.tolist()
+    (['b', 'a', None], [0, 2, 1, 0])
+    """
+    coded = isinstance(array, pa.DictionaryArray)
+    if pa.types.is_null(array.type.value_type if coded else array.type):
+        return [None], np.zeros(len(array), np.int64)
+    encoded = array if coded else array.dictionary_encode()
+    values, missing = encoded.dictionary, len(encoded.dictionary)
+    places = pc.fill_null(encoded.indices.cast(pa.int64()), missing).to_numpy(zero_copy_only=False)
+    if coded:
+        # A dictionary may have values that no row has.
+        there = np.bincount(places, minlength=missing + 1)[:missing] > 0
+        values = values.take(pa.array(np.flatnonzero(there)))
+        places = np.append(np.cumsum(there) - 1, len(values))[places]
+    return [*texts(values), None], places
 
 
 def texts(values: pa.Array) -> list[str | None]:
@@ -148,7 +171,7 @@ def _text(value: object) -> str | None:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, float):
-        if np.isnan(value):
+        if math.isnan(value):
             return None
-        return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
+        return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
     return str(value)

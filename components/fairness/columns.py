@@ -62,6 +62,10 @@ class Column:
             None if self.bound is None else self.bound[index],
         )
 
+    def enough(self, least: float) -> np.ndarray:
+        """Which rest on so many effective examples; equal weights are not to miss it by rounding."""
+        return np.asarray(self.effective >= least * (1 - 1e-9))
+
     def interval(self, level: float) -> intervals.Interval:
         """Lower and upper ends."""
         if self.shares:

@@ -29,12 +29,14 @@ from tfx_trust.components.fairness.report import (
     Metric,
     SliceMetrics,
 )
-from tfx_trust.components.fairness.slicing import Pooling
+from tfx_trust.components.fairness.slicing import Pooling, weight_of_all
 from tfx_trust.components.report import Finding
 
 COMPONENT = "FairnessEvaluator"
 # The search does not pool rare values, so it takes some more of them.
 _SEARCHED = 2
+# Mean weight; the squares of lesser ones lose digits.
+_LEAST_WEIGHT = 1e-7
 
 
 def conclude(
@@ -60,6 +62,7 @@ def conclude(
     if not counts.examples:
         raise InputError(f"the {settings.eval_split} split has no examples; there is nothing to measure")
     counts.labels.check_differ(counts.examples)
+    _check_weighed(counts)
     counts = counts.canonical()
     _check_grouped(counts)
     pooling = Pooling(counts)
@@ -92,20 +95,32 @@ def conclude(
     )
 
 
+def _check_weighed(counts: Counts) -> None:
+    """Refuses weights that are all 0, or of which too little is left when they are cut to whole units."""
+    name = counts.plan.settings.weight
+    if name is None:
+        return
+    mean = weight_of_all(counts) / counts.examples
+    if mean == 0:
+        raise InputError(
+            f"weight {name!r} is 0 in all {counts.examples:,} examples: nothing counts; correct the weights"
+        )
+    if mean < _LEAST_WEIGHT:
+        raise InputError(
+            f"weight {name!r} is {mean:.3g} on average, too little to be added up exactly; multiply all "
+            "weights by the same number"
+        )
+
+
 def _check_grouped(counts: Counts) -> None:
     """Refuses whole numbers that are sliced by value though they have many: pooled, they say nothing."""
-    settings = counts.plan.settings
-    for name in settings.features:
-        coder = counts.coders[name]
-        if coder.edges is None and len(coder.values) > settings.max_values + 1 and _numbers(coder.values):
+    for name in counts.plan.whole:
+        number = len(counts.coders[name].values)
+        if number > counts.plan.settings.max_values + 1:
             raise InputError(
-                f"feature {name!r} is a number with {len(coder.values):,} values; give buckets for it, "
-                "training examples or statistics whose quantiles are taken, or raise max_values"
+                f"feature {name!r} is a number with {number:,} values; give buckets for it, training "
+                "examples or statistics whose quantiles are taken, or raise max_values"
             )
-
-
-def _numbers(values: Sequence[str]) -> bool:
-    return all(value.lstrip("-").replace(".", "", 1).isdigit() for value in values)
 
 
 # Metrics

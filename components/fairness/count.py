@@ -35,7 +35,6 @@ _DENSE = 4
 
 WEIGHT_LIMBS = (1, -2)
 SCORE_LIMBS = (-1, -2)
-MOST_WEIGHT = 2.0**30
 
 
 class _Growing:
@@ -57,11 +56,15 @@ class _Growing:
         self._pending = 0
         return self._parts[0]
 
-    def rekey(self, bits: int, cells: _CellMap) -> None:
-        """Replaces the cells of all keys."""
+    def recoded(self, bits: int, cells: _CellMap) -> Tally:
+        """The same with the cells of all keys replaced."""
         tally = self.tally
         low = tally.keys & ((1 << bits) - 1)
-        self._parts = [Tally.of((cells(tally.keys >> bits) << bits) | low, tally.sums)]
+        return Tally.of((cells(tally.keys >> bits) << bits) | low, tally.sums)
+
+    def recode(self, bits: int, cells: _CellMap) -> None:
+        """Replaces the cells of all keys."""
+        self._parts = [self.recoded(bits, cells)]
 
 
 @dataclass
@@ -216,8 +219,7 @@ class Counts:
         for ours, theirs in zip(self.parts, other.parts, strict=True):
             for (mine, bits), (others, _) in zip(ours.tallies(), theirs.tallies(), strict=True):
                 for base, growing in others.items():
-                    growing.rekey(bits, _CellMap([codes[name] for name in base]))
-                    mine[base].add(growing.tally)
+                    mine[base].add(growing.recoded(bits, _CellMap([codes[name] for name in base])))
             ours.mixed.add(theirs.mixed.tally)
         self.search.merge(other.search, codes)
         return self
@@ -228,7 +230,7 @@ class Counts:
         for part in self.parts:
             for growing, bits in part.tallies():
                 for base, item in growing.items():
-                    item.rekey(bits, _CellMap([codes[name] for name in base]))
+                    item.recode(bits, _CellMap([codes[name] for name in base]))
         self.search.recode(codes)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from tfx_trust.components.fairness.tally import firsts
 _QUANTILES = 32
 # Floats that the replicates of a block of slices may take.
 _MOST_HELD = 1 << 24
+# Of all weights; less than this is rounding.
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,19 @@ def areas(entries: Ranked, own: np.ndarray, slices: int) -> tuple[Areas, Areas]:
     tied_all = with_all(negatives * entries.mixed, positives * entries.mixed)
     everything = float((positives * below).sum())
     everything_tied = float((positives * negatives * entries.mixed).sum())
-    rest_positive, rest_negative = positives.sum() - n_positive, negatives.sum() - n_negative
+    rest_positive, rest_negative = _less(positives.sum(), n_positive), _less(negatives.sum(), n_negative)
     rest = everything - concordant + within, everything_tied - tied_all + tied
     return _areas(within, tied, n_positive * n_negative), _areas(*rest, rest_positive * rest_negative)
 
 
-def _areas(concordant: np.ndarray, tied: np.ndarray, pairs: np.ndarray) -> Areas:
-    there = pairs > 1e-9
+def _less(total: float, some: np.ndarray) -> np.ndarray:
+    left = total - some
+    return np.where(left > _NOTHING * total, left, 0.0)
 
+
+def _areas(concordant: np.ndarray, tied: np.ndarray, pairs: np.ndarray) -> Areas:
     def share(values: np.ndarray) -> np.ndarray:
-        return np.divide(values, pairs, out=np.full(len(pairs), np.nan), where=there)
+        return np.divide(values, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
 
     return Areas(np.clip(share(concordant), 0, 1), np.clip(share(tied) / 2, 0, 0.5))
 
@@ -181,6 +187,8 @@ class Bootstrap:
     ----------
     entries
         Examples by cell, rank and label.
+    own
+        Number of the finest slice that holds each entry: what is drawn together.
     inflation
         What an example counts for on average where there are weights: sum of squares by sum of weights.
     bins
@@ -189,7 +197,9 @@ class Bootstrap:
         How many, and the seed.
     """
 
-    def __init__(self, entries: Ranked, inflation: float, bins: int, replicates: int, seed: int) -> None:
+    def __init__(
+        self, entries: Ranked, own: np.ndarray, inflation: float, bins: int, replicates: int, seed: int
+    ) -> None:
         mass = np.bincount(entries.rank, entries.amount, len(entries.middles))
         quantile = np.minimum((np.cumsum(mass) - mass / 2) / mass.sum() * _QUANTILES, _QUANTILES - 1).astype(
             int
@@ -200,44 +210,55 @@ class Bootstrap:
         first = firsts(numbered)
         group = np.repeat(np.arange(len(first)), np.diff(first, append=len(numbered)))
         self._bins = bin_[first]
-        self._means = np.bincount(group, mass * entries.middles) / np.bincount(group, mass)
-        # As do the cells.
-        at = firsts(entries.cell)
-        self.cells = entries.cell[at]
-        cell = np.repeat(np.arange(len(at)), np.diff(at, append=len(entries.cell)))
-        shape = (2, len(at), len(first))
-        place = (entries.label * len(at) + cell) * len(first) + group[entries.rank]
+        weight = np.bincount(group, mass)
+        self._means = np.divide(
+            np.bincount(group, mass * entries.middles), weight, out=np.zeros(len(first)), where=weight > 0
+        )
+        # One cell of each of the finest slices: the coarser slice that holds it holds all the others too.
+        self._cells = np.zeros(own.max() + 1, np.int64)
+        self._cells[own] = entries.cell
+        shape = (2, len(self._cells), len(first))
+        place = (entries.label * len(self._cells) + own) * len(first) + group[entries.rank]
         self._counts = np.bincount(place, entries.amount, int(np.prod(shape))).reshape(shape)
         self._inflation = inflation
         self._replicates = replicates
-        self._rng = np.random.default_rng([seed, len(at), len(first)])
-        self._drawn: np.ndarray | None = None
+        self._seed = [seed, len(self._cells), len(first)]
+        self._kept: np.ndarray | None = None
 
-    def _replicated(self) -> np.ndarray:
-        """Of shape ``(2, cells, replicates, groups)``: by label first."""
-        if self._drawn is None:
-            label, cells, groups = self._counts.shape
-            wanted = (label, cells, self._replicates, groups)
-            drawn = self._rng.poisson(self._counts[:, :, None] / self._inflation, wanted)
-            self._drawn = drawn.astype(np.float32) * np.float32(self._inflation)
-        return self._drawn
+    def _drawn(self) -> Iterator[np.ndarray]:
+        """The replicates in blocks of shape ``(2, cells, replicates, groups)``; each time the same ones."""
+        if self._kept is not None:
+            yield self._kept
+            return
+        rng = np.random.default_rng(self._seed)
+        label, cells, groups = self._counts.shape
+        block = max(1, _MOST_HELD // self._counts.size)
+        for begin in range(0, self._replicates, block):
+            wanted = (label, cells, min(block, self._replicates - begin), groups)
+            drawn = rng.poisson(self._counts[:, :, None] / self._inflation, wanted).astype(np.float32)
+            drawn *= np.float32(self._inflation)
+            if block >= self._replicates:
+                self._kept = drawn
+            yield drawn
 
     def spread(self, slices: Sliced) -> Spread:
         """The spread of the metrics of the slices of a set of features."""
-        drawn = self._replicated()
-        own = slices.slice_of(self.cells)
-        number = len(slices.slices)
+        own = slices.slice_of(self._cells)
+        found = [self._metrics(drawn, own, len(slices.slices)) for drawn in self._drawn()]
+        return Spread(*map(_deviation, np.concatenate(found, axis=2)))
+
+    def _metrics(self, drawn: np.ndarray, own: np.ndarray, number: int) -> np.ndarray:
+        """AUC and calibration error of slices and of what is outside, of shape (4, slices, replicates)."""
         total = drawn.sum(axis=1, keepdims=True)
         block = max(1, _MOST_HELD // total.size)
-        found: list[list[np.ndarray]] = [[], [], [], []]
+        found = []
         for begin in range(0, number, block):
             end = min(number, begin + block)
             part = np.stack([drawn[:, own == place].sum(axis=1) for place in range(begin, end)], axis=1)
-            for place, (negative, positive) in enumerate((part, total - part)):
-                found[place].append(_deviation(_auc(negative, positive)))
-                found[2 + place].append(_deviation(self._calibration(negative, positive)))
-        auc, rest_auc, error, rest_error = (np.concatenate(values) for values in found)
-        return Spread(auc, rest_auc, error, rest_error)
+            rest = total - part
+            areas = _auc(*part), _auc(*rest)
+            found.append(np.stack([*areas, self._calibration(*part), self._calibration(*rest)]))
+        return np.concatenate(found, axis=1)
 
     def _calibration(self, negative: np.ndarray, positive: np.ndarray) -> np.ndarray:
         """Calibration errors of shape ``(slices, replicates)``."""

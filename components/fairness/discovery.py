@@ -57,8 +57,8 @@ def discover(
     values
         Different values by feature, in the order of the columns of `codes`.
     settings
-        Give `tolerances`, whose differences of decision metrics are looked at (accuracy if there are none),
-        and ``discover_order``, ``discover_most``, ``min_count``, ``level`` and ``seed``.
+        Give `tolerances`, one a metric, whose differences of decision metrics are looked at (accuracy if
+        there are none), and ``discover_order``, ``discover_most``, ``min_count``, ``level`` and ``seed``.
 
     Returns
     -------
@@ -206,6 +206,7 @@ def _measured(
                 count=int(count[row]),
                 slice_value=float(share[row]) if count[row] else None,
                 rest_value=float(other[row]) if other_count[row] else None,
+                tolerance=float(measures.bounds[which[row]]),
                 p=float(p[row]) if known else None,
                 p_adjusted=adjusted[row] if known else None,
                 confirmed=known and adjusted[row] < 1 - settings.level,

@@ -80,7 +80,7 @@ def _of_family(measured: Measured, settings: FairnessSettings) -> Iterator[Dispa
 
 
 def _enough(column: Column, settings: FairnessSettings) -> np.ndarray:
-    return (column.effective >= settings.min_count) & ~np.isnan(column.value)
+    return column.enough(settings.min_count) & ~np.isnan(column.value)
 
 
 def _disparity(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ import pyarrow.compute as pc
 from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.fairness.batch import Batch
 from tfx_trust.components.fairness.buckets import edges_for, edges_of_column
-from tfx_trust.components.fairness.coding import texts
+from tfx_trust.components.fairness.coding import distinct
 from tfx_trust.components.fairness.conclude import conclude
 from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.count import Counts
+from tfx_trust.components.fairness.labels import USUAL
 from tfx_trust.components.fairness.plan import Kind, Plan
 from tfx_trust.components.fairness.report import FairnessReport
 
@@ -115,6 +117,9 @@ class TableReader:
         self._baseline_prediction = baseline_prediction
         self._classes = settings.classes
         self._settings = settings
+        twice = [name for name, number in Counter(schema.names).items() if number > 1]
+        if twice:
+            raise InputError(f"there are several columns called {', '.join(map(repr, twice))}; rename them")
         said = [*self._scores, *self._baseline, *(name for name in (prediction, baseline_prediction) if name)]
         if not self._scores and prediction is None:
             raise UsageError("there are no predictions: name the column of the score, or of the prediction")
@@ -235,16 +240,24 @@ def _decisions(
     if name is None:
         return None
     array = columns[name]
-    encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-    words = [] if pa.types.is_null(encoded.dictionary.type) else texts(encoded.dictionary)
+    words, places = distinct(array)
     if settings.classes is not None:
         numbers = {word: number for number, word in enumerate(settings.classes)}
-    elif settings.positive is not None and settings.positive in words:
-        numbers = {word: int(word == settings.positive) for word in words if word is not None}
     else:
-        numbers = {"0": 0, "1": 1, "false": 0, "true": 1}
-    codes = [np.nan if word is None else numbers.get(word, -1) for word in words]
-    table = np.array([*codes, np.nan], float)
-    index = pc.fill_null(encoded.indices, len(words)).to_numpy(zero_copy_only=False)
-    found: np.ndarray = table[index]
+        numbers = _numbers_of(words, settings.positive)
+    table = np.array([np.nan if word is None else numbers.get(word, -1) for word in words], float)
+    found: np.ndarray = table[places]
     return found
+
+
+def _numbers_of(words: Sequence[str | None], positive: str | None) -> dict[str, int]:
+    """Decisions of two values as 0 and 1: these themselves, or the values of the label."""
+    if positive is None:
+        return USUAL
+    # Of a label of 0 and 1 it may be the 0 that counts as positive.
+    turned = USUAL.get(positive) == 0
+    numbers = {word: 1 - number if turned else number for word, number in USUAL.items()}
+    others = {word for word in words if word is not None and word not in {*numbers, positive}}
+    if len(others) == 1:
+        numbers |= dict.fromkeys(others, 0)
+    return {**numbers, positive: 1}

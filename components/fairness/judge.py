@@ -84,7 +84,7 @@ def _compare(
         with np.errstate(divide="ignore", invalid="ignore"):
             value = own.value / other.value
         low, high = intervals.ratio(*shares, settings.level)
-    enough = np.minimum(own.effective, other.effective) >= settings.min_count
+    enough = own.enough(settings.min_count) & other.enough(settings.min_count)
     none = np.full(len(value), np.nan)
     return _Compared(
         measured, metric, kind, own, other, tolerance, value, low, high, none, enough, none.copy()

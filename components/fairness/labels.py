@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.fairness.coding import texts
+from tfx_trust.components.fairness.coding import distinct
 from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.plan import Plan
 
-# By which a label of two values is understood without being told.
-_USUAL = {"0": 0, "1": 1, "false": 0, "true": 1}
+USUAL = {"0": 0, "1": 1, "false": 0, "true": 1}
+"""By which a label of two values is understood without being told."""
 _SHOWN = 5
 MOST_WEIGHT = 2.0**30
 
@@ -40,11 +40,9 @@ class Labels:
             If one is missing, or there are other values than the settings say.
         """
         name = self.settings.label
-        encoded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
-        words = [] if pa.types.is_null(encoded.dictionary.type) else texts(encoded.dictionary)
-        places = pc.fill_null(encoded.indices, len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
-        numbers = np.array([*(-1 if word is None else self._number(word) for word in words), -1], np.int64)
-        found = numbers[places]
+        words, places = distinct(array)
+        numbers = np.array([-1 if word is None else self._number(word) for word in words], np.int64)
+        found: np.ndarray = numbers[places]
         _refuse(found < 0, first, f"label {name!r} is missing", "leave these examples out, or label them")
         return found
 
@@ -62,13 +60,13 @@ class Labels:
             self._refuse_several()
         if settings.positive is not None:
             return int(word == settings.positive)
-        if word not in _USUAL:
+        if word not in USUAL:
             raise InputError(
                 f"label {settings.label!r} is {word!r} in an example; 0 and 1 are understood: say which "
                 "value is positive (settings: positive), or name the classes of a label of several "
                 "(settings: classes)"
             )
-        return _USUAL[word]
+        return USUAL[word]
 
     def _refuse_several(self) -> None:
         shown = ", ".join(sorted(self.seen)[:_SHOWN])
@@ -145,8 +143,9 @@ def scores_of(values: np.ndarray | None, plan: Plan, first: int, what: str) -> n
         raise InputError(
             f"the {what} has {found} numbers an example for {len(classes)} classes; give one a class"
         )
-    rows = scores if scores.ndim == 1 else scores.sum(axis=1)
-    _refuse(np.isnan(rows), first, f"the {what} is NaN", "mend the model, or leave these examples out")
+    unknown = np.isnan(scores)
+    unknown = unknown if scores.ndim == 1 else unknown.any(axis=1)
+    _refuse(unknown, first, f"the {what} is NaN", "mend the model, or leave these examples out")
     outside = (scores < 0) | (scores > 1)
     if outside.any():
         at = np.argwhere(outside)[0]

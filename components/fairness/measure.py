@@ -70,7 +70,7 @@ def measure(counts: Counts, pooling: Pooling) -> list[Measured]:
     for name, part in zip(counts.plan.classes, counts.parts, strict=True):
         everything = sliced(counts, part, EVERYTHING, pooling)
         for base in counts.plan.bases:
-            scores = _Scores.of(counts, part, base, everything)
+            scores = _Scores.of(counts, part, base, pooling, everything)
             if base == everything.base:
                 found.append(_of_all(counts, everything, name, scores))
             families = [item for item in counts.plan.settings.families if counts.plan.base_of(item) == base]
@@ -89,15 +89,18 @@ class _Scores:
     bootstrap: curves.Bootstrap
 
     @classmethod
-    def of(cls, counts: Counts, part: Part, base: Family, everything: Sliced) -> _Scores | None:
+    def of(
+        cls, counts: Counts, part: Part, base: Family, pooling: Pooling, everything: Sliced
+    ) -> _Scores | None:
         if not counts.plan.scored:
             return None
         settings = counts.plan.settings
         entries = ranked(counts, part, base)
+        own = sliced(counts, part, base, pooling).slice_of(entries.cell)
         total = everything.decided.sum((0, 1, 2))
         inflation = float(total.square / total.weight)
         bootstrap = curves.Bootstrap(
-            entries, inflation, settings.calibration_bins, settings.replicates, settings.seed
+            entries, own, inflation, settings.calibration_bins, settings.replicates, settings.seed
         )
         return cls(entries, bootstrap)
 
@@ -201,7 +204,7 @@ def _columns(
     )
     if everything is not None:
         binned, sums = everything.binned - found.binned, everything.scores - found.scores
-        errors = everything.errors - found.errors
+        errors = np.maximum(everything.errors - found.errors, 0)
         rest_calibration = curves.calibration(binned, sums)
         rests |= _of_scores(
             binned, sums, errors, rest_area, spread.rest_auc, rest_calibration, spread.rest_calibration

@@ -27,6 +27,8 @@ class Plan:
         Features that the slice discovery looks at.
     skipped
         Features that it does not, and why.
+    whole
+        Whole numbers that are sliced by without buckets: each value is its own.
     scored, decided
         Whether the model gives scores, and whether it gives decisions; at least one of them.
     baseline
@@ -37,6 +39,7 @@ class Plan:
     edges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
+    whole: tuple[str, ...] = ()
     scored: bool = True
     decided: bool = False
     baseline: bool = False
@@ -110,6 +113,7 @@ class Plan:
             {name: list(known[name]) for name in sorted(known) if name in {*settings.features, *searched}},
             searched,
             skipped,
+            tuple(name for name in settings.features if kinds[name] == "integer" and name not in known),
             scored,
             decided,
             baseline,

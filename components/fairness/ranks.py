@@ -13,6 +13,9 @@ _REST = 15
 # What lies nearer to 0 or 1 is taken together.
 _LEAST = 2.0**-32
 _SHIFT = 52 - _MANTISSA
+_FURTHER = _SHIFT - _REST
+# Odd, 2**64 divided by the golden ratio (Knuth 1998, section 6.4).
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
@@ -42,9 +45,18 @@ def of(scores: np.ndarray) -> np.ndarray:
 
 
 def rests(scores: np.ndarray) -> np.ndarray:
-    """What the rank leaves out of each score, below ``2**15``; different where scores are."""
-    nearest = np.where(scores >= 0.5, 1.0 - scores, scores)
-    return (nearest.view(np.int64) >> (_SHIFT - _REST)) & ((1 << _REST) - 1)
+    """What the rank leaves out of each score, below ``2**15``.
+
+    It tells scores of one rank from each other that are float32, and of those that are finer all but one pair
+    in 2**15.
+    """
+    nearest = np.abs(np.where(scores >= 0.5, 1.0 - scores, scores))
+    bits = nearest.view(np.int64)
+    tiny = nearest < _LEAST
+    rest = np.where(tiny, 0, (bits >> _FURTHER) & ((1 << _REST) - 1))
+    further = np.where(tiny, bits, bits & ((1 << _FURTHER) - 1)).view(np.uint64)
+    mixed: np.ndarray = rest ^ (further * _GOLDEN >> np.uint64(64 - _REST)).astype(np.int64)
+    return mixed
 
 
 def middles(ranks: np.ndarray) -> np.ndarray:

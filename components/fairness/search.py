@@ -60,19 +60,21 @@ class Search:
 
     def merge(self, other: Search, codes: Mapping[str, np.ndarray]) -> None:
         """Takes another's counts in; `codes` are those here of each code there."""
+        theirs, counts = other.cells
         if other.overflown or self.overflown:
             self._overflow()
             return
-        other.recode(codes)
-        self._take(*other.cells)
+        self._take(self._recoded(theirs, codes), counts)
 
     def recode(self, codes: Mapping[str, np.ndarray]) -> None:
         """Replaces codes by others."""
-        self._compact()
-        if self.overflown:
-            return
+        self._codes[0] = self._recoded(self.cells[0], codes)
+
+    def _recoded(self, cells: np.ndarray, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+        recoded = np.empty_like(cells)
         for place, name in enumerate(self.features):
-            self._codes[0][:, place] = codes[name][self._codes[0][:, place]]
+            recoded[:, place] = codes[name][cells[:, place]]
+        return recoded
 
     @property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:

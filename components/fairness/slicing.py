@@ -87,8 +87,10 @@ class Sliced:
         Weighted sums of scores by slice, bin and label, of that shape.
     errors
         Weighted sums of squared errors of scores and of their squares, of shape ``(slices, 2)``.
-    cells
-        int64: slice of each cell of the counted set of features (-1: of none); see `index`.
+    there
+        int64 of shape ``(slices,)``, ascending: what the values of each slice combine to.
+    base, pooling, places, sizes
+        How the cells of the counted set of features combine.
     """
 
     family: Family
@@ -97,7 +99,7 @@ class Sliced:
     binned: Amounts
     scores: np.ndarray
     errors: np.ndarray
-    table: np.ndarray
+    there: np.ndarray
     base: Family
     pooling: tuple[np.ndarray, ...]
     places: tuple[int, ...]
@@ -105,7 +107,7 @@ class Sliced:
 
     def slice_of(self, cells: np.ndarray) -> np.ndarray:
         """The number of the slice that holds each cell of the counted set of features."""
-        return self.table[_combined(cells, self.places, self.pooling, self.sizes)]
+        return np.searchsorted(self.there, _combined(cells, self.places, self.pooling, self.sizes))
 
 
 class Pooling:
@@ -177,8 +179,6 @@ def sliced(counts: Counts, part: Part, family: Family, pooling: Pooling) -> Slic
     sizes = tuple(len(pooling.names[name]) for name in family)
     combined = _combined(tally.keys >> SUM_BITS, places, tables, sizes)
     there = np.unique(combined)
-    table = np.full(int(np.prod(sizes, dtype=np.int64)), -1, np.int64)
-    table[there] = np.arange(len(there))
     slices = []
     for number in there.tolist():
         values = {}
@@ -186,7 +186,8 @@ def sliced(counts: Counts, part: Part, family: Family, pooling: Pooling) -> Slic
             number, code = divmod(number, size)
             values[name] = pooling.names[name][code]
         slices.append({name: values[name] for name in family})
-    own, bins, level, label = _fields(tally.keys, table[combined])
+    own = np.searchsorted(there, combined)
+    bins, level, label = _fields(tally.keys)
     weighted = plan.settings.weight is not None
     shape = (len(there), 2, plan.levels)
     by_level = _added(tally.sums, shape, (own, label, level))
@@ -210,7 +211,7 @@ def sliced(counts: Counts, part: Part, family: Family, pooling: Pooling) -> Slic
         binned=_amounts(by_bin, weighted),
         scores=scores,
         errors=errors,
-        table=table,
+        there=there,
         base=base,
         pooling=tables,
         places=places,
@@ -218,9 +219,17 @@ def sliced(counts: Counts, part: Part, family: Family, pooling: Pooling) -> Slic
     )
 
 
-def _fields(keys: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def weight_of_all(counts: Counts) -> float:
+    """The sum of all weights."""
+    width = WEIGHT_LIMBS[0] - WEIGHT_LIMBS[1] + 1
+    limbs = counts.parts[0].sums[counts.plan.bases[0]].tally.sums[:, 1 : 1 + width]
+    return float(from_limbs(limbs.sum(axis=0), WEIGHT_LIMBS[0]))
+
+
+def _fields(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bin of the score, level of the decision, and label."""
     bins = (keys >> (LEVEL_BITS + 1)) & ((1 << BIN_BITS) - 1)
-    return own, bins, (keys >> 1) & ((1 << LEVEL_BITS) - 1), keys & 1
+    return bins, (keys >> 1) & ((1 << LEVEL_BITS) - 1), keys & 1
 
 
 def _added(sums: np.ndarray, shape: tuple[int, ...], index: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -283,5 +292,6 @@ def ranked(counts: Counts, part: Part, base: Family) -> Ranked:
         label=tally.keys & 1,
         amount=amount,
         middles=ranks.middles(known.keys),
-        mixed=examples * second != first**2,
+        # All are the same where their mean square is the square of their mean, which is whole.
+        mixed=(first % examples != 0) | (second != first // examples * first),
     )

@@ -42,8 +42,6 @@ _PLAIN = {
 # It divides decisions that were given, which are 0 or 1.
 _OF_DECISIONS = 0.5
 
-_Message = metrics_for_slice_pb2.MetricsForSlice
-
 
 def write_results(report: FairnessReport, folder: str, *, model_location: str, data_location: str) -> None:
     """Writes what ``tfma.load_eval_result(folder)`` and the viewers of TFX read.
@@ -106,13 +104,13 @@ def _config(section: FairnessSection, settings: FairnessSettings) -> config_pb2.
     )
 
 
-def _messages(section: FairnessSection) -> Iterator[_Message]:
+def _messages(section: FairnessSection) -> Iterator[metrics_for_slice_pb2.MetricsForSlice]:
     """One for each slice, whose classes, if there are any, are in it together."""
     by_slice: dict[tuple[tuple[str, str], ...], list[SliceMetrics]] = {}
     for item in section.slices:
         by_slice.setdefault(tuple(sorted(item.slice.items())), []).append(item)
     for key, items in by_slice.items():
-        message = _Message()
+        message = metrics_for_slice_pb2.MetricsForSlice()
         # Set even where it is empty: that is all examples.
         message.slice_key.SetInParent()
         for name, value in key:
@@ -126,7 +124,9 @@ def _messages(section: FairnessSection) -> Iterator[_Message]:
         yield message
 
 
-def _add(message: _Message, item: SliceMetrics, section: FairnessSection) -> None:
+def _add(
+    message: metrics_for_slice_pb2.MetricsForSlice, item: SliceMetrics, section: FairnessSection
+) -> None:
     for name, metric in _named(item, section):
         pair = message.metric_keys_and_values.add()
         pair.key.name = name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tfx_trust.components.fairness.config import Effect, FairnessSettings
@@ -63,7 +65,7 @@ def slice_name(values: Slice) -> str:
 def findings(section: FairnessSection, settings: FairnessSettings) -> Iterator[Finding]:
     """All findings, from what was measured."""
     judged = [gap for gap in section.gaps if gap.verdict != "not_judged"]
-    for gap in _unmirrored([gap for gap in judged if gap.verdict == "fail"]):
+    for gap in _unmirrored([gap for gap in judged if gap.verdict == "fail"], section):
         yield _failed(gap, section)
     yield from _undecided(judged, section, settings)
     yield from _insufficient(judged, settings)
@@ -72,15 +74,18 @@ def findings(section: FairnessSection, settings: FairnessSettings) -> Iterator[F
     yield from _told(section, judged)
 
 
-def _unmirrored(gaps: Sequence[Gap]) -> Iterator[Gap]:
-    """Gaps without those that are another one seen from the other side, as of two slices."""
+def _unmirrored(gaps: Sequence[Gap], section: FairnessSection) -> Iterator[Gap]:
+    """Gaps without those that are another one from the other side: of two slices each is all the rest."""
+    slices = Counter((item.label_class, tuple(item.slice)) for item in section.slices)
     seen = set()
     for gap in gaps:
-        about = gap.metric, gap.kind, gap.label_class, tuple(sorted(gap.slice))
-        sides = gap.slice_value, gap.slice_count, gap.reference_value, gap.reference_count
-        if (about, sides[2:] + sides[:2]) not in seen:
-            seen.add((about, sides))
-            yield gap
+        family = gap.label_class, tuple(gap.slice)
+        about = gap.metric, gap.kind, family
+        if gap.reference == "rest" and slices[family] == 2:
+            if about in seen:
+                continue
+            seen.add(about)
+        yield gap
 
 
 def _failed(gap: Gap, section: FairnessSection) -> Finding:
@@ -89,13 +94,22 @@ def _failed(gap: Gap, section: FairnessSection) -> Finding:
         severity=Severity.FAIL,
         subject=f"{gap.metric}: {_subject(gap.slice, gap.label_class)}",
         statistic=_estimate(gap, section),
-        threshold=gap.tolerance,
+        threshold=_bound(gap),
         message=f"{_comparison(gap, section.weighted)} {_allowed(gap)}",
         remedy="Find out why: too few or spoiled training labels of the group, a feature that stands for "
         "it, or a threshold that does not suit it. Group thresholds (FairThresholds) and reweighing "
         "(Reweigher) are mitigations; a wider tolerance is a decision that someone has to answer for.",
         evidence=_evidence(gap),
     )
+
+
+def _bound(gap: Gap) -> float | None:
+    """The end of the tolerance on whose side the gap is."""
+    if gap.tolerance is None or gap.value is None:
+        return gap.tolerance
+    if gap.kind == "ratio":
+        return gap.tolerance if gap.value < 1 else 1 / gap.tolerance
+    return math.copysign(gap.tolerance, gap.value)
 
 
 def _comparison(gap: Gap, weighted: bool) -> str:
@@ -143,7 +157,7 @@ def _undecided(
             severity=_EFFECTS[settings.on_inconclusive],
             subject=metric,
             statistic=_estimate(widest, section),
-            threshold=widest.tolerance,
+            threshold=_bound(widest),
             message=f"For {_slices(len(open_))} the examples do not settle whether the {METRICS[metric]} "
             f"lies within its tolerance: {_names(open_)}.",
             remedy="Collect more examples of these groups, or accept in writing that it is not known.",
@@ -323,7 +337,7 @@ def _estimate(gap: Gap, section: FairnessSection) -> Estimate | None:
         method="Katz"
         if gap.kind == "ratio"
         else "Newcombe"
-        if gap.metric in _CASES
+        if gap.metric in (*_CASES, "auc")
         else "difference of means",
     )
 

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact
 
-from tfx_trust.components.artifacts import Artifacts, first, read_report
+from tfx_trust.components.artifacts import Artifacts, first, only, read_report
 from tfx_trust.components.errors import InputError, TrustError
 from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
 from tfx_trust.components.leakage.count import EVAL, TRAIN, Keyed
@@ -49,7 +49,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         from tfx_trust.components.standard import read_schema
 
         settings = FilterSettings.of(exec_properties["settings"])
-        source = _only(input_dict["unfiltered_examples"])
+        source = only(input_dict["unfiltered_examples"], "LeakageFilter")
         told = read_report(input_dict["leakage_report"][0], LeakageReport)
         _check_about(told, source)
         checked = LeakageSettings.of(told.settings)
@@ -75,14 +75,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         written = {name: files_io.split_files(destination, name) for name in checked.splits}
         _check_clean(plan, written, keys, entities, settings)
-
-
-def _only(items: Sequence[artifact.Artifact]) -> artifact.Artifact:
-    if len(items) != 1:
-        raise InputError(
-            f"{len(items)} Examples artifacts; LeakageFilter takes one (spans are to be filtered one by one)"
-        )
-    return items[0]
 
 
 def _check_about(told: LeakageReport, source: artifact.Artifact) -> None:

@@ -41,6 +41,8 @@ class ThresholdSettings(Settings):
     """The common threshold: what decides without the mitigation, and still where a group has none of its own."""
     compare: Compare = ">="
     """Whether a score equal to the threshold is decided positive (``>=``) or not (``>``, as in TFMA)."""
+    max_values: int = pydantic.Field(default=20, ge=2, le=1000)
+    """Most values of a feature that makes groups; one with more does not name any."""
     min_count: int = pydantic.Field(default=30, ge=1)
     """Fewest (effective) examples of a group in the denominator of each rate; smaller groups keep the common
     threshold."""
@@ -74,8 +76,6 @@ class TunerSettings(ThresholdSettings):
     groups: list[str] = pydantic.Field(min_length=1, max_length=MOST_FEATURES)
     """Features whose values, crossed, are the groups. They must be in the examples at serving, too: texts or
     whole numbers."""
-    max_values: int = pydantic.Field(default=20, ge=2, le=1000)
-    """Most values of a feature of `groups`; one with more does not name groups."""
     split: str = "train"
     """Split on which the thresholds are chosen."""
     eval_split: str | None = "eval"
@@ -88,6 +88,11 @@ class TunerSettings(ThresholdSettings):
     decision_signature: str = pydantic.Field(default="decisions", min_length=1)
     """Signature of the new model that has the outputs ``decision`` and ``threshold`` besides those of
     `signature`. All other signatures stay as they are; named like `signature`, it takes its place."""
+
+    @property
+    def choice(self) -> ThresholdSettings:
+        """What concerns the choice alone."""
+        return ThresholdSettings(**{name: getattr(self, name) for name in ThresholdSettings.model_fields})
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> TunerSettings:

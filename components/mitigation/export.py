@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -121,8 +121,9 @@ class _Deciding(tf.Module):
         self._at_least = thresholds.compare == ">="
         self._features = {name: _TYPES[kinds[name]] for name in thresholds.features}
         own = {_key(item.group.values()): item.threshold for item in thresholds.groups if item.adjusted}
-        keys = tf.constant(list(own), tf.string, shape=[len(own)])
-        values = tf.constant(list(own.values()), tf.float32, shape=[len(own)])
+        # What no group has: a table must not be empty.
+        own[b"-"] = thresholds.common_threshold
+        keys, values = tf.constant(list(own)), tf.constant(list(own.values()), tf.float32)
         self.table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(keys, values), thresholds.common_threshold
         )
@@ -212,21 +213,52 @@ def _check(
     _check_specs(before.signatures, after.signatures, decision_signature)
     asked = [name for name in before.signatures if _takes_examples(before.signatures[name])]
     decoder = Decoder({name: kinds[name] for name in thresholds.features})
-    checked = 0
-    for number, serialized in enumerate(examples):
-        where = f"batch {number}"
+    usual, own = before.signatures[original.signature], after.signatures[decision_signature]
+
+    def check(serialized: Any, where: str) -> None:
         for name in asked:
-            expected = _answer(before.signatures[name], serialized)
-            _check_same(expected, _answer(after.signatures[name], serialized), name, where)
-        expected = _answer(before.signatures[original.signature], serialized)
-        found = _answer(after.signatures[decision_signature], serialized)
-        _check_same(expected, found, decision_signature, where)
+            if name != decision_signature:
+                expected = _answer(before.signatures[name], serialized)
+                _check_same(expected, _answer(after.signatures[name], serialized), name, where)
+        found = _answer(own, serialized)
+        _check_same(_answer(usual, serialized), found, decision_signature, where)
         columns = decoder.decode(serialized, path=where, first=0)
         _check_decided(original(serialized).scores, found, thresholds, columns, where)
+
+    checked = 0
+    for number, serialized in enumerate(examples):
+        check(serialized, f"batch {number}")
+        if not checked:
+            for stranger in _strangers(serialized, decoder.kinds):
+                # What the model itself cannot answer needs no decision.
+                if _answers(before.signatures, asked, stranger):
+                    check(stranger, "an example without a known group")
         checked += int(serialized.shape[0])
     if not checked:
         raise InputError(f"{source}: no examples to check the new model on; give some")
     return checked
+
+
+def _strangers(serialized: Any, kinds: Mapping[str, Kind]) -> Iterator[Any]:
+    """The first example with each of the group features missing, empty, and of a value that nobody has."""
+    values: dict[Kind, list[Any]] = {"text": [None, [b""], [b"\x00nobody"]], "integer": [None, [-(2**62)]]}
+    for name, kind in kinds.items():
+        for value in values[kind]:
+            example = tf.train.Example.FromString(serialized[0].numpy())
+            example.features.feature.pop(name, None)
+            if value is not None:
+                feature = example.features.feature[name]
+                getattr(feature, "bytes_list" if kind == "text" else "int64_list").value.extend(value)
+            yield tf.constant([example.SerializeToString()])
+
+
+def _answers(signatures: Any, names: Iterable[str], serialized: Any) -> bool:
+    try:
+        for name in names:
+            _answer(signatures[name], serialized)
+    except tf.errors.OpError:
+        return False
+    return True
 
 
 def _takes_examples(function: Any) -> bool:

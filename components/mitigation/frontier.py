@@ -65,9 +65,7 @@ class Tally:
         """Effective counts (Kish 1965) of positive, negative and all examples."""
         sums = self.positives, self.negatives, self.positives + self.negatives
         squares = (*self.squares, sum(self.squares))
-        first, second, both = (
-            a * a / b if b > 0 else 0.0 for a, b in zip(sums, squares, strict=True)
-        )
+        first, second, both = (a * a / b if b > 0 else 0.0 for a, b in zip(sums, squares, strict=True))
         return first, second, both
 
     def place(self, threshold: float, compare: Compare) -> int:
@@ -105,9 +103,7 @@ class Frontier:
     common: int
 
     @classmethod
-    def of(
-        cls, tally: Tally, rates: tuple[str, ...], common: float, compare: Compare, most: int
-    ) -> Frontier:
+    def of(cls, tally: Tally, rates: tuple[str, ...], common: float, compare: Compare, most: int) -> Frontier:
         """The candidates of a group: one between each two of its scores, at most so many.
 
         Parameters

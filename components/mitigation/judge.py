@@ -181,7 +181,7 @@ def _of_weights(found: Reweighing, split: str, min_count: int) -> Iterator[Findi
                 threshold=float(min_count),
                 message=(
                     f"{named(cell.group)} has {'no' if none else f'only {cell.examples:,}'} {split} examples with label "
-                    f"{cell.label}, where {format_number(round(cell.expected, 1))} were expected by weight: "
+                    f"{cell.label}, where {format_number(round(cell.expected, 1))} were expected: "
                     + (
                         "no weight can make up for them."
                         if none

@@ -38,7 +38,12 @@ class Sample:
 
     @classmethod
     def of(
-        cls, numbers: np.ndarray, size: int, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
+        cls,
+        numbers: np.ndarray,
+        size: int,
+        scores: np.ndarray,
+        labels: np.ndarray,
+        weights: np.ndarray | None,
     ) -> Sample:
         """From examples.
 
@@ -135,9 +140,7 @@ class Decided:
         rates = settings.rates
         # Of several rates any may have the widest gap: their intervals hold together.
         level = 1 - (1 - settings.level) / len(rates)
-        ends = [
-            _widest(self.shares[name][enough], self.counts[name][enough], level) for name in rates
-        ]
+        ends = [_widest(self.shares[name][enough], self.counts[name][enough], level) for name in rates]
         gap = _estimate(
             self.gap(rates, enough),
             max(end[0] for end in ends),
@@ -159,9 +162,7 @@ class Decided:
         return found
 
 
-def paid(
-    sample: Sample, thresholds: Sequence[float], settings: ThresholdSettings, common: float
-) -> Estimate:
+def paid(sample: Sample, thresholds: Sequence[float], settings: ThresholdSettings, common: float) -> Estimate:
     """Accuracy by the common threshold less that by others, on the same examples, with a paired interval."""
     worse = better = 0.0
     for item, bound in zip(sample.groups, thresholds, strict=True):

@@ -125,7 +125,9 @@ class Cells:
             sums[:, row if row != NO_GROUP else -1, order[label]] += found
         if not sums[1].sum() > 0:
             raise InputError("no examples with a weight above 0; there is nothing to weigh anew")
-        return Factors(groups, order, sorted(values), sums[0].astype(int), sums[1], sums[2], strength, min_count)
+        return Factors(
+            groups, order, sorted(values), sums[0].astype(int), sums[1], sums[2], strength, min_count
+        )
 
 
 class Factors:
@@ -176,7 +178,9 @@ class Factors:
     def of(self, keys: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The factor of each example, float64 of shape ``(rows,)``, from what :meth:`Cells.codes` gave it."""
         rows = self.groups.of(keys)
-        factors: np.ndarray = self.table[np.where(rows == NO_GROUP, len(self.table) - 1, rows), self._order[labels]]
+        factors: np.ndarray = self.table[
+            np.where(rows == NO_GROUP, len(self.table) - 1, rows), self._order[labels]
+        ]
         return factors
 
     def reweighing(self, feature: str) -> Reweighing:

@@ -16,7 +16,7 @@ from tfx_trust.components.mitigation.frontier import Frontier
 
 # Shares that are equal may differ in their last digits.
 _ROUNDING = 1e-12
-_AT_ONCE = 200_000
+_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
@@ -96,45 +96,77 @@ class Search:
         return np.stack(first), np.stack(last)
 
     def _of_one(self, stretches: tuple[np.ndarray, np.ndarray]) -> list[Choice]:
-        first, last = stretches
-        return self._best(first, last, (first <= last).all(axis=0))
+        places, correct = self._best(*stretches)
+        return self._choices(places, correct)
 
     def _of_two(self, stretches: tuple[np.ndarray, np.ndarray], gap: float) -> list[Choice]:
-        """Bands of the first rate, each with those bands of the second that it can go with."""
-        first, last = stretches
-        second_first, second_last = self._stretches_of(1, gap)
-        bands = self._bands[1]
-        usable = np.flatnonzero((first <= last).all(axis=0))
-        ends = [
-            np.stack([item.rates[1][places] for item, places in zip(self.frontiers, side, strict=True)])
-            for side in (first[:, usable], last[:, usable])
-        ]
-        # The lowest rate of all groups lies between the lowest at the beginning of the stretches and the
-        # lowest at their ends, and no group may begin above its band.
-        lowest = np.maximum(ends[0].min(axis=0), ends[0].max(axis=0) - gap)
-        begin = np.searchsorted(bands, lowest - _ROUNDING, side="left")
-        end = np.searchsorted(bands, ends[1].min(axis=0) + _ROUNDING, side="right")
+        """Bands of the first rate, each with those bands of the second that it can go with.
+
+        What a band gives without a thought to the other is the most that it can give with it. So the most
+        promising ones are tried first, and those that cannot reach what was found not at all.
+        """
+        others = self._stretches_of(1, gap)
+        most, most_of_others = (self._best(*item)[1] for item in (stretches, others))
+        usable = np.argsort(-most, kind="stable")
+        usable = usable[np.isfinite(most[usable])]
+        begin, end = self._others_of(stretches[0][:, usable], stretches[1][:, usable], gap)
+        sizes = np.maximum(end - begin, 0)
         found: list[Choice] = []
-        for rows in _blocks(np.maximum(end - begin, 0)):
-            number = np.maximum(end - begin, 0)[rows]
-            pairs = np.repeat(rows, number)
-            other = np.arange(len(pairs)) - np.repeat(np.cumsum(number) - number, number) + begin[pairs]
-            low = np.maximum(first[:, usable[pairs]], second_first[:, other])
-            high = np.minimum(last[:, usable[pairs]], second_last[:, other])
-            found += self._best(low, high, (low <= high).all(axis=0))
+        best = -np.inf
+        for rows in _blocks(sizes):
+            if most[usable[rows[0]]] < _nearly(best):
+                break
+            pairs = np.repeat(rows, sizes[rows])
+            other = np.arange(len(pairs)) - np.repeat(np.cumsum(sizes[rows]) - sizes[rows], sizes[rows])
+            other += begin[pairs]
+            hopeful = np.minimum(most[usable[pairs]], most_of_others[other]) >= _nearly(best)
+            band, other = usable[pairs[hopeful]], other[hopeful]
+            low = np.maximum(stretches[0][:, band], others[0][:, other])
+            high = np.minimum(stretches[1][:, band], others[1][:, other])
+            found += self._choices(*self._best(low, high))
+            best = max((choice.correct for choice in found), default=best)
         return found
 
-    def _best(self, first: np.ndarray, last: np.ndarray, possible: np.ndarray) -> list[Choice]:
-        """The choices of the highest accuracy among some stretches, of shape ``(groups, bands)``."""
-        first, last = first[:, possible], last[:, possible]
-        if not first.shape[1]:
-            return []
+    def _others_of(
+        self, first: np.ndarray, last: np.ndarray, gap: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The bands of the second rate that can go with some of the first, from one to before another.
+
+        The lowest second rate of all groups lies between the lowest at the beginning of the stretches and
+        the lowest at their ends, and no group may begin above its band.
+        """
+        ends = [
+            np.stack([item.rates[1][places] for item, places in zip(self.frontiers, side, strict=True)])
+            for side in (first, last)
+        ]
+        lowest = np.maximum(ends[0].min(axis=0), ends[0].max(axis=0) - gap)
+        begin = np.searchsorted(self._bands[1], lowest - _ROUNDING, side="left")
+        return begin, np.searchsorted(self._bands[1], ends[1].min(axis=0) + _ROUNDING, side="right")
+
+    def _best(self, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best candidate of each stretch, ``(groups, bands)``, and what they get right, ``(bands,)``.
+
+        Minus infinity where a group has no candidate.
+        """
+        possible = (first <= last).all(axis=0)
+        first, last = np.where(possible, first, 0), np.where(possible, last, 0)
         pairs = zip(self._stretches, first, last, strict=True)
         places = np.stack([item.best(low, high) for item, low, high in pairs])
         correct = sum(item.correct[place] for item, place in zip(self.frontiers, places, strict=True))
-        most = float(np.max(correct))
-        equal = np.flatnonzero(correct >= most - _ROUNDING * max(1.0, abs(most)))
+        return places, np.where(possible, correct, -np.inf)
+
+    def _choices(self, places: np.ndarray, correct: np.ndarray) -> list[Choice]:
+        """The choices that get the most right."""
+        most = float(np.max(correct, initial=-np.inf))
+        if not np.isfinite(most):
+            return []
+        equal = np.flatnonzero(correct >= _nearly(most))
         return [Choice.of(self.frontiers, place) for place in np.unique(places[:, equal], axis=1).T]
+
+
+def _nearly(correct: float) -> float:
+    """A little less, so that sums of weights that are equal but for rounding count as such."""
+    return correct - _ROUNDING * max(1.0, abs(correct)) if np.isfinite(correct) else correct
 
 
 class _Stretches:

@@ -25,8 +25,6 @@ from tfx_trust.components.mitigation.measure import Decided, Sample, paid
 from tfx_trust.components.mitigation.report import CurvePoint, GroupThreshold, GroupThresholds
 from tfx_trust.components.mitigation.search import Choice, Search
 
-MOST_VALUES = 1000
-"""Most values of a group feature in :func:`choose_thresholds`."""
 # Candidates of all groups together: pairs of bands are many more than bands.
 _CANDIDATES = {1: 100_000, 2: 2_000}
 _SAME = 1e-9
@@ -136,13 +134,12 @@ def thresholds_of_table(
     """
     chosen = TunerSettings.of(settings)
     parts = [_of_table(item, chosen, score) for item in (table, held_out) if item is not None]
-    plain = ThresholdSettings.of({name: getattr(chosen, name) for name in ThresholdSettings.model_fields})
     first = parts[0]
     return choose_thresholds(
         first.scores,
         first.labels,
         first.groups,
-        plain,
+        chosen.choice,
         first.weights,
         held_out=parts[1] if len(parts) > 1 else None,
     )
@@ -210,7 +207,7 @@ class _Chooser:
         self.settings = settings
         # As the served model has it: compared is a float32.
         self.common = float(np.float32(settings.threshold))
-        crossing = Crossing(list(given.columns), MOST_VALUES)
+        crossing = Crossing(list(given.columns), settings.max_values)
         keys = crossing.keys(given.columns)
         groups = crossing.groups(keys)
         self.slices: list[Slice] = groups.slices
@@ -221,9 +218,7 @@ class _Chooser:
         if held_out is not None:
             columns = {name: held_out.columns[name] for name in given.columns}
             numbers = numbers_among(self.slices, columns)
-            self.held_out = Sample.of(
-                numbers, size, held_out.scores, held_out.labels, held_out.weights
-            )
+            self.held_out = Sample.of(numbers, size, held_out.scores, held_out.labels, held_out.weights)
         self.commons = [self.common] * size
         self.before = self._decided(self.sample, self.commons)
         readable = np.array([legible(group) for group in self.slices], bool)
@@ -261,9 +256,7 @@ class _Chooser:
             compare=settings.compare,
             common_threshold=self.common,
             features=list(self.slices[0]) if self.slices else [],
-            groups=[
-                self._group(place, thresholds[place], after) for place in range(len(self.slices))
-            ],
+            groups=[self._group(place, thresholds[place], after) for place in range(len(self.slices))],
             examples=sum(sum(item.counts) for item in (*sample.groups, sample.rest)),
             ungrouped=self.ungrouped,
             resolution=self.step,

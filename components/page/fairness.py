@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from tfx_trust.components.fairness.config import DECISION_METRICS, METRICS, SCORE_METRICS
 from tfx_trust.components.fairness.report import (
-    REST,
     AtThreshold,
     BaselineChange,
-    Discovered,
     Disparity,
     FairnessReport,
     FairnessSection,
@@ -19,53 +17,13 @@ from tfx_trust.components.fairness.report import (
     Slice,
     SliceMetrics,
 )
-from tfx_trust.components.fairness.words import METRICS as METRIC_WORDS
-from tfx_trust.components.page import words
-from tfx_trust.components.page.leakage import Part, Unseen, percent
+from tfx_trust.components.page import fairness_words, words
+from tfx_trust.components.page.leakage import Part, Unseen
 from tfx_trust.components.report import Severity, Verdict, format_number
 
-EVERYONE = "all examples"
-NAMES = {name: f"{said[:1].upper()}{said[1:]}" for name, said in METRIC_WORDS.items()} | {
-    "calibration_in_the_large": "Calibration in the large"
-}
-MEANINGS = {
-    "selection_rate": "Of all examples, the share that is decided positive.",
-    "false_positive_rate": "Of the examples with a negative label, the share that is decided positive.",
-    "false_negative_rate": "Of the examples with a positive label, the share that is decided negative.",
-    "true_positive_rate": "Of the examples with a positive label, the share that is decided positive.",
-    "true_negative_rate": "Of the examples with a negative label, the share that is decided negative.",
-    "precision": "Of the examples that are decided positive, the share with a positive label.",
-    "accuracy": "Of all examples, the share that is decided as labelled.",
-    "auc": "How often a positive example has a higher score than a negative one; 0.5 is a guess.",
-    "brier": "The mean squared distance between score and label; 0 is best.",
-    "calibration_error": "How far scores lie from the share of positives among examples with such scores; "
-    "0 is best.",
-    "calibration_in_the_large": "The mean score less the share of positives; 0 is best.",
-}
-DISPARITIES = {
-    "demographic_parity_difference": "Demographic parity difference",
-    "demographic_parity_ratio": "Demographic parity ratio",
-    "equalized_odds_difference": "Equalized odds difference",
-    "equal_opportunity_difference": "Equal opportunity difference",
-    "predictive_parity_difference": "Predictive parity difference",
-    "calibration_gap": "Calibration gap",
-}
-TONES = {
-    "pass": ("pass", "Pass"),
-    "fail": ("fail", "Fail"),
-    "inconclusive": ("inconclusive", "Inconclusive"),
-    "insufficient": ("not_run", "Too few"),
-    "not_judged": ("info", "Not judged"),
-}
-"""A verdict of a gap in signs and in a word."""
-SIGNS = {"fail": "■", "inconclusive": "◆", "pass": "●"}
-"""The shapes that stand for verdicts in charts."""
-DRIVERS = {"in_process": "in one process", "beam": "by Apache Beam"}
-CORRECTIONS = {"holm": "Holm", "bh": "Benjamini and Hochberg"}
-MOST_ROWS_OPEN = 30
+MOST_ROWS_OPEN, MOST_CHANGES_OPEN = 30, 12
 """Rows of a table that are shown at once; the others are unfolded."""
 
-_WORST_GAP = "worst_gap_"
 _PARTS = (
     ("gaps", "Gaps between groups", ("fairness_gap", "fairness_undecided")),
     ("insufficient", "Groups too small to judge", ("fairness_insufficient",)),
@@ -141,12 +99,12 @@ def _part(report: FairnessReport, anchor: str, title: str, checks: Sequence[str]
 
 
 def _untold(section: FairnessSection, anchor: str) -> str:
-    """The tone of a part without a grave finding: a pass only where something was judged and all of it passed."""
+    """The tone of a part without a grave finding: a pass only where all that was judged passed."""
     verdicts: set[str] = set()
     if anchor == "gaps":
-        verdicts = {gap.verdict for gap in section.gaps} - {"not_judged"}
+        verdicts.update(gap.verdict for gap in section.gaps if gap.verdict != "not_judged")
     elif anchor == "baseline" and section.baseline is not None:
-        verdicts = {item.verdict for item in section.baseline.changes}
+        verdicts.update(item.verdict for item in section.baseline.changes)
     elif anchor == "discovered" and not any(item.confirmed for item in section.discovered):
         return Verdict.PASS.value if section.discovery and section.discovery.candidates else "not_run"
     if verdicts == {"insufficient"}:
@@ -231,7 +189,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def judged(section: FairnessSection) -> list[Judged]:
-    """The tolerances, each with its groups by verdict; the one with the strongest evidence against it first."""
+    """The tolerances, each with its groups by verdict, in order of the evidence against them."""
     counts: dict[tuple[str, str, float, str | None], dict[str, int]] = {}
     for gap in section.gaps:
         if gap.tolerance is not None:
@@ -301,169 +259,27 @@ def decision_columns(rows: Sequence[tuple[SliceMetrics, AtThreshold]]) -> list[s
 def binning(section: FairnessSection) -> float:
     """The greatest error that the binning of scores makes in any metric; 0 where there is none."""
     return max(
-        (metric.bound or 0.0 for item in section.slices for metric in item.metrics.values()), default=0.0
+        (metric.bound or 0.0 for item in section.slices for metric in item.metrics.values()),
+        default=0.0,
     )
 
 
 def named(disparities: Sequence[Disparity]) -> list[Disparity]:
     """The disparities that have a name in the literature."""
-    return [item for item in disparities if item.name in DISPARITIES]
+    return [item for item in disparities if item.name in fairness_words.DISPARITIES]
 
 
 def unnamed(disparities: Sequence[Disparity]) -> list[Disparity]:
     """The others: worst gaps."""
-    return [item for item in disparities if item.name not in DISPARITIES]
+    return [item for item in disparities if item.name not in fairness_words.DISPARITIES]
 
 
 def by_features(disparities: Sequence[Disparity]) -> dict[tuple[str, str | None], list[Disparity]]:
     """Disparities by the features, in words, and the class that they are of."""
     grouped: dict[tuple[str, str | None], list[Disparity]] = {}
     for item in disparities:
-        grouped.setdefault((crossed(item.by), item.label_class), []).append(item)
+        grouped.setdefault((fairness_words.crossed(item.by), item.label_class), []).append(item)
     return grouped
-
-
-def disparity(name: str) -> str:
-    """A disparity in words.
-
-    Examples
-    --------
-    >>> disparity("equalized_odds_difference"), disparity("worst_gap_precision")
-    ('Equalized odds difference', 'Worst gap in precision')
-    """
-    if name.startswith(_WORST_GAP):
-        return f"Worst gap in {metric(name.removeprefix(_WORST_GAP), inline=True)}"
-    return DISPARITIES.get(name, name)
-
-
-def metric(name: str, *, inline: bool = False) -> str:
-    """A metric in words, within a sentence if `inline`.
-
-    Examples
-    --------
-    >>> metric("true_positive_rate"), metric("auc", inline=True), metric("precision", inline=True)
-    ('True positive rate', 'AUC', 'precision')
-    """
-    known = NAMES.get(name, name)
-    return known[:1].lower() + known[1:] if inline and known[:2] != known[:2].upper() else known
-
-
-def crossed(features: Iterable[str]) -> str:
-    """Features of a group.
-
-    Examples
-    --------
-    >>> crossed(["race", "sex"]), crossed([])
-    ('race × sex', '')
-    """
-    return " × ".join(features)
-
-
-def group(of: Slice) -> str:
-    """A group by its values alone; its features are said beside.
-
-    Examples
-    --------
-    >>> group({"race": "Black", "sex": "Female"}), group({})
-    ('Black, Female', 'all examples')
-    """
-    return ", ".join(of.values()) or EVERYONE
-
-
-def reference(of: Gap) -> str:
-    """What a group is compared with."""
-    return "all others" if of.reference == REST else group(dict(of.reference))
-
-
-def rate(value: float | None) -> str:
-    """A metric with three decimals, or one figure where those would be 0; a dash where there is none.
-
-    Examples
-    --------
-    >>> rate(0.12345), rate(1.0), rate(0.00012), rate(0), rate(None), rate(-0.5)
-    ('0.123', '1.000', '0.0001', '0.000', '–', '−0.500')
-    """
-    if value is None:
-        return "–"
-    text = f"{value:.1g}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
-    return text.replace("-", "−")
-
-
-def gap_value(of: Gap) -> str:
-    """A gap with its sign, or as a factor.
-
-    Examples
-    --------
-    >>> known = dict(metric="precision", slice={}, reference="rest", verdict="pass",
-    ...              slice_count=9, reference_count=9)
-    >>> gap_value(Gap(kind="difference", value=0.05, **known)), gap_value(Gap(kind="ratio", value=0.8, **known))
-    ('+0.050', '× 0.800')
-    """
-    return (
-        signed(of.value)
-        if of.kind == "difference"
-        else f"× {rate(of.value)}"
-        if of.value is not None
-        else "–"
-    )
-
-
-def signed(value: float | None) -> str:
-    """A difference with its sign."""
-    return f"{'+' if value is not None and value >= 5e-4 else ''}{rate(value)}"
-
-
-def interval(of: Metric | Gap | Disparity | BaselineChange | Discovered) -> str:
-    """An interval; empty where there is none, and open where an end is missing."""
-    if of.low is None and of.high is None:
-        return ""
-    if of.high is None:
-        return f"{rate(of.low)} or more"
-    return f"{rate(of.low)} to {rate(of.high)}"
-
-
-def tolerance(kind: str, bound: float) -> str:
-    """What a tolerance allows.
-
-    Examples
-    --------
-    >>> tolerance("difference", 0.1), tolerance("ratio", 0.8)
-    ('± 0.1', '× 0.8 to 1.25')
-    """
-    if kind == "ratio":
-        return f"× {format_number(bound)} to {format_number(1 / bound)}"
-    return f"± {format_number(bound)}"
-
-
-def allowed(of: Gap) -> tuple[float, float] | None:
-    """The least and the greatest gap that its tolerance allows."""
-    if of.tolerance is None:
-        return None
-    return (of.tolerance, 1 / of.tolerance) if of.kind == "ratio" else (-of.tolerance, of.tolerance)
-
-
-def chance(p: float | None) -> str:
-    """A p-value.
-
-    Examples
-    --------
-    >>> chance(0.0312), chance(2e-9), chance(1.0), chance(None)
-    ('0.031', '< 0.0001', '1', '–')
-    """
-    if p is None:
-        return "–"
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def count(examples: int, effective: float | None = None) -> str:
-    """A denominator, and its effective count where examples have weights.
-
-    Examples
-    --------
-    >>> count(1234), count(1234, 870.4)
-    ('1,234', '1,234, effectively 870')
-    """
-    return f"{examples:,}" if effective is None else f"{examples:,}, effectively {effective:,.0f}"
 
 
 def decided(report: FairnessReport) -> str:
@@ -486,62 +302,7 @@ def compared(report: FairnessReport) -> str:
     return f"Each group is compared with all examples outside it, but {told}."
 
 
-def corrected(correction: str, comparisons: int) -> str:
-    """How p-values were corrected for being many.
-
-    Examples
-    --------
-    >>> corrected("holm", 46)
-    'corrected for all 46 comparisons (Holm)'
-    """
-    if correction == "none":
-        return "which was not corrected for being many comparisons"
-    return f"corrected for all {words.plural(comparisons, 'comparison')} ({CORRECTIONS[correction]})"
-
-
-def edges(of: Sequence[float]) -> str:
-    """Edges of buckets.
-
-    Examples
-    --------
-    >>> edges([25.0, 37.5])
-    '25, 37.5'
-    """
-    return ", ".join(format_number(edge) for edge in of)
-
-
-def share(part: int, whole: int) -> str:
-    """A count with its share."""
-    return f"{part:,} ({percent(part / whole)})" if whole else f"{part:,}"
-
-
-def baseline_verdict(item: BaselineChange, report: FairnessReport) -> tuple[str, str]:
-    """A change beside the baseline in signs and in a word."""
-    if item.verdict == "worse":
-        return {"note": "info", "warn": "warn", "fail": "fail"}[
-            report.settings.get("on_regression", "warn")
-        ], "Worse"
-    return {
-        "better": ("pass", "Better"),
-        "pass": ("pass", "No worse"),
-        "inconclusive": ("inconclusive", "Inconclusive"),
-        "insufficient": ("not_run", "Too few"),
-    }[item.verdict]
-
-
 def in_order(changes: Sequence[BaselineChange]) -> list[BaselineChange]:
     """Changes with the worst first, and of equal verdict the strongest evidence."""
     rank = ["worse", "better", "inconclusive", "pass", "insufficient"]
     return sorted(changes, key=lambda item: (rank.index(item.verdict), 1.0 if item.p is None else item.p))
-
-
-def titled(name: str, label_class: str | None, kind: str = "difference") -> str:
-    """A metric of a class, and whether it is judged as a ratio.
-
-    Examples
-    --------
-    >>> titled("precision", None), titled("selection_rate", "prime", "ratio")
-    ('Precision', 'Selection rate, class prime, as a ratio')
-    """
-    of = "" if label_class is None else f", class {label_class}"
-    return f"{metric(name)}{of}{', as a ratio' if kind == 'ratio' else ''}"

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from tfx_trust.components.page import fairness, icons, leakage, links, marks, overview, release, values, words
+from tfx_trust.components.page import (
+    fairness,
+    fairness_words,
+    icons,
+    leakage,
+    links,
+    marks,
+    mitigation,
+    overview,
+    release,
+    values,
+    words,
+)
 from tfx_trust.components.report import format_number
 
 if TYPE_CHECKING:
@@ -72,10 +84,12 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(
         fairness=fairness,
+        fairness_words=fairness_words,
         icon=icons.icon,
         leakage=leakage,
         links=links,
         mark=marks.mark,
+        mitigation=mitigation,
         overview=overview,
         release=release,
         values=values,

@@ -18,7 +18,7 @@ from tfx_trust.components.fairness.config import FairnessSettings, Tolerance
 from tfx_trust.components.leakage.component import LeakageFilter, LeakageValidator
 from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.pipelines.census.data import LABEL, WEIGHT, prepare
-from tfx_trust.pipelines.census.features import preprocessing_fn
+from tfx_trust.pipelines.census.features import RAW_FEATURES, preprocessing_fn
 from tfx_trust.pipelines.census.model import run_fn
 from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
 from tfx_trust.pipelines.evaluation import eval_config
@@ -45,6 +45,7 @@ FAIRNESS = FairnessSettings(
         Tolerance(metric=metric, bound=0.1, slices=[["sex"], ["race"], ["sex", "race"]])
         for metric in ("true_positive_rate", "false_positive_rate")
     ],
+    discover=list(RAW_FEATURES),
 )
 
 
@@ -57,7 +58,7 @@ def leakage_gate(settings: LeakageSettings) -> Gate:
             schema=nodes.schema_gen.outputs["schema"],
             transform_graph=nodes.transform.outputs["transform_graph"],
             statistics=nodes.statistics_gen.outputs["statistics"],
-            model=nodes.trainer.outputs["model"],
+            model=nodes.model,
             settings=settings,
         ),
     )
@@ -69,7 +70,7 @@ def fairness_gate(settings: FairnessSettings) -> Gate:
         "fairness",
         lambda nodes: FairnessEvaluator(
             examples=nodes.examples,
-            model=nodes.trainer.outputs["model"],
+            model=nodes.model,
             baseline_model=nodes.resolver.outputs["model"],
             schema=nodes.schema_gen.outputs["schema"],
             statistics=nodes.statistics_gen.outputs["statistics"],

@@ -28,6 +28,8 @@ from tfx_trust.components import (
     LeakageValidator,
     ReleaseGate,
     Report,
+    Reweigher,
+    ThresholdTuner,
     TrustReport,
 )
 from tfx_trust.components.artifacts import LeakageReport as LeakageReportArtifact
@@ -89,6 +91,15 @@ MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
     },
     LeakageValidator: lambda folder: {"examples": examples_in(folder), "settings": {"label": "label"}},
     LeakageFilter: lambda folder: {"examples": examples_in(folder), "leakage_report": report_in(folder)},
+    Reweigher: lambda folder: {
+        "examples": examples_in(folder),
+        "settings": {"label": "label", "groups": ["a"], "max_values": 100},
+    },
+    ThresholdTuner: lambda folder: {
+        "examples": examples_in(folder),
+        "model": model_in(folder),
+        "settings": {"label": "label", "groups": ["a"], "max_values": 100},
+    },
     ReleaseGate: lambda folder: {"model": channel_of(standard_artifacts.Model, str(folder / "model"))},
 }
 

@@ -29,7 +29,7 @@ def test_holm_is_that_of_a_slow_twin() -> None:
 
 
 @METHODS
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(p_values)
 def test_corrections_are_those_of_statsmodels(correct: Correct, name: str, p: list[float]) -> None:
     assert correct(p) == pytest.approx(multipletests(p, method=name)[1].tolist())

@@ -26,6 +26,7 @@ NODES = {
     "LeakageValidator",
     "Resolver",
     "Evaluator",
+    "FairnessEvaluator",
     "ReleaseGate",
     "Pusher",
 }
@@ -80,12 +81,12 @@ def test_it_is_released_and_says_so(first_run: CommandRun) -> None:
     assert first_run.status == 0, first_run.screen
     assert set(first_run.states) == NODES
     assert set(first_run.states.values()) == {"done"}
-    assert "released (pass)" in first_run.screen
+    assert "released (warn)" in first_run.screen
     assert str(first_run.root / "index.html") in first_run.screen
 
 
 def test_the_screen_is_free_of_the_libraries_noise(first_run: CommandRun) -> None:
-    assert len(first_run.screen.splitlines()) < 40
+    assert len(first_run.screen.splitlines()) < 50
     assert "WARNING" not in first_run.screen
     assert "tensorflow" in (first_run.root / "run.log").read_text(errors="replace").lower()
 
@@ -122,7 +123,7 @@ def test_a_second_run_is_served_from_the_cache(first_run: CommandRun, second_run
     assert second_run.status == 0, second_run.screen
     assert second_run.states == {name: "done" if name == "Resolver" else "cached" for name in NODES}
     assert second_run.served == first_run.served
-    assert "released (pass)" in second_run.screen
+    assert "released (warn)" in second_run.screen
 
 
 def test_the_beam_runner_gets_to_the_same_end(first_run: CommandRun, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_two_bad_slices_that_overlap_are_both_found() -> None:
 def test_of_two_slices_with_nearly_the_same_examples_one_is_told() -> None:
     random = np.random.default_rng(4)
     codes = random.integers(0, 4, (40_000, 3))
-    # The married, and the husbands: 17 of 20 married ones. These are treated worst, the other married ones badly.
+    # The married; of 20 of them 17 are husbands. These are treated worst, the other married ones badly.
     married = codes[:, 0] == 0
     husband = married & (random.random(len(codes)) < 0.85)
     codes[:, 1] = np.where(husband, 0, random.integers(1, 4, len(codes)))
@@ -168,6 +168,7 @@ def test_numbers_of_the_other_half_are_those_of_its_examples() -> None:
     inputs = [np.array(value) for value in (item.slice_value, x0 + x1, item.rest_value, y0 + y1)]
     assert (item.low, item.high) == pytest.approx([float(end) for end in intervals.newcombe(*inputs, 0.95)])
     assert item.p == pytest.approx(float(intervals.beyond(*inputs, 0.05)))
+    assert item.tolerance == 0.05
     assert item.confirmed
 
 
