@@ -208,34 +208,53 @@ def _regressions(section: FairnessSection, settings: FairnessSettings) -> Iterat
     if section.baseline is None:
         return
     severity = {"note": Severity.INFO, "warn": Severity.WARN, "fail": Severity.FAIL}[settings.on_regression]
-    for change in section.baseline.changes:
-        if change.verdict == "worse":
-            yield Finding(
-                check="fairness_regression",
-                severity=severity,
-                subject=f"{change.metric}: {_subject(change.slice, change.label_class)}",
-                statistic=Estimate(
-                    value=change.value or 0.0,
-                    low=change.low,
-                    high=change.high,
-                    count=change.count,
-                    level=section.level,
-                    method="Bonett & Price, paired",
-                ),
-                threshold=settings.max_regression,
-                message=_regression(change),
-                remedy="Compare the training data and settings of both models for this group; the baseline "
-                "stays released until this is settled.",
-                evidence={"p": change.p, "p_adjusted": change.p_adjusted, "test": "McNemar, exact"},
-            )
+    worse = [change for change in section.baseline.changes if change.verdict == "worse"]
+    for metric in dict.fromkeys(change.metric for change in worse):
+        of_metric = sorted(
+            (change for change in worse if change.metric == metric), key=lambda change: -(change.value or 0.0)
+        )
+        worst = of_metric[0]
+        others = "" if len(of_metric) == 1 else f" So do {_slices(len(of_metric) - 1)} more, by less."
+        yield Finding(
+            check="fairness_regression",
+            severity=severity,
+            subject=f"{metric}: {'; '.join(_subject(item.slice, item.label_class) for item in of_metric[:4])}",
+            statistic=Estimate(
+                value=worst.value or 0.0,
+                low=worst.low,
+                high=worst.high,
+                count=worst.count,
+                level=section.level,
+                method="Bonett & Price, paired",
+            ),
+            threshold=settings.max_regression,
+            message=f"{_regression(worst)}{others}",
+            remedy="Compare the training data and settings of both models for these groups.",
+            evidence={
+                "test": "McNemar, exact",
+                "slices": [
+                    {
+                        "slice": _subject(item.slice, item.label_class),
+                        "change": item.value,
+                        "low": item.low,
+                        "high": item.high,
+                        "worse": item.worse,
+                        "better": item.better,
+                        "p_adjusted": item.p_adjusted,
+                    }
+                    for item in of_metric[:_LISTED]
+                ],
+            },
+        )
 
 
 def _regression(change: BaselineChange) -> str:
     who, what = _CASES[change.metric]
+    subject = _subject(change.slice, change.label_class) if change.slice else "the whole"
     return (
-        f"{_subject(change.slice, change.label_class)} fares worse than with the baseline: of "
-        f"{change.count:,} {who}, {change.worse:,} are newly {what} and {change.better:,} no longer are."
-    ).replace("all examples fares", "All examples together fare")
+        f"With this model {subject} fares worse than with the baseline: of {change.count:,} {who}, "
+        f"{change.worse:,} are newly {what} and {change.better:,} no longer are."
+    )
 
 
 def _discoveries(
@@ -334,7 +353,7 @@ def _estimate(gap: Gap, section: FairnessSection) -> Estimate | None:
         high=gap.high if both else None,
         count=gap.slice_count,
         level=section.level,
-        method="Katz"
+        method="Wilson on the logarithm"
         if gap.kind == "ratio"
         else "Newcombe"
         if gap.metric in (*_CASES, "auc")

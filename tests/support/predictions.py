@@ -25,10 +25,10 @@ THRESHOLD = 0.3
 
 @cache
 def adult() -> pa.Table:
-    """The split as read from its CSV, with a `score`, a `rule`, and a weight that is a power of 2.
+    """The split as read from its CSV, with a `score`, a `rule`, and as `importance` powers of 2.
 
-    The score is a logistic formula of four features. It is rounded so that many are equal, that of every third
-    example to one decimal: 0.3 and 0.5 occur often.
+    The score is a logistic formula of five features, rounded so that many are equal: that of every third
+    example to one decimal, so that 0.3 and 0.5 occur often.
     """
     with TemporaryDirectory() as folder:
         table = csv.read_csv(data.prepare(folder) / "eval" / "adult.csv")
