@@ -473,7 +473,8 @@ def append_to_split(
     """Writes a split anew with something added to the end of each record, in the same order.
 
     Records that are put together are the two protos merged (Protocol Buffers, "Encoding", last one wins), so
-    that features are added without parsing what is there. A file gets its name in the folder when it is whole.
+    that features are added without parsing what is there. A file gets its name in the folder when it is
+    whole.
 
     Parameters
     ----------

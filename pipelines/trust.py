@@ -148,7 +148,7 @@ def create_pipeline(
     enable_cache: bool = True,
     beam_pipeline_args: Sequence[str] = (),
 ) -> Pipeline:
-    """ExampleGen → filters → … → Trainer → model steps → Evaluator → gates → ReleaseGate → Pusher, for one's own data and model.
+    """ExampleGen → filters → … → model steps → Evaluator → gates → ReleaseGate → Pusher, for one's own data.
 
     Parameters
     ----------
@@ -343,7 +343,7 @@ def _altered(
 def _chained(
     kind: str, steps: Sequence[Filter | ModelStep], output: str, given: BaseChannel, *others: BaseChannel
 ) -> tuple[list[BaseComponent], BaseChannel]:
-    """The components of steps of which each reads what the one before it gave, and what the last one gives."""
+    """The components of steps, each of which reads what the one before it gave; and what the last gives."""
     _check_differ(kind, [step.name for step in steps])
     made: list[BaseComponent] = []
     for step in steps:

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [
     path
-    for folder in ("", "docs", "components/release", "pipelines/census/data")
-    for path in (ROOT / folder).glob("*.md")
+    for pattern in ("*.md", "docs/*.md", "components/*/*.md", "pipelines/census/data/*.md")
+    for path in ROOT.glob(pattern)
 ]
 
 

@@ -13,8 +13,6 @@ from tfx_trust.components.page import fairness as told
 from tfx_trust.components.page import fairness_words as said
 from tfx_trust.components.page.charts import INK, VERDICT_COLOURS
 
-MOST_FORESTS = 9
-"""Pictures of metrics; the tables have them all."""
 # Of these pairs the one is 1 less the other: where one is drawn, the other says nothing more.
 _MIRRORED = {
     "false_negative_rate": "true_positive_rate",
@@ -74,8 +72,10 @@ class Forest:
 
     Attributes
     ----------
-    metric, label_class, kind, bound
-        Which metric, of which class, and how it is judged; no bound where it is told only.
+    metric, label_class, kind
+        Which metric, of which class, and how it is judged.
+    allowed
+        What is tolerated, in words; empty where it is told only.
     lines
         Headings and groups, from above.
     groups
@@ -85,14 +85,14 @@ class Forest:
     metric: str
     label_class: str | None
     kind: str
-    bound: float | None
+    allowed: str
     lines: tuple[Line, ...]
     groups: int
 
     @property
     def judged(self) -> bool:
         """Whether it is judged, not only told."""
-        return self.bound is not None
+        return bool(self.allowed)
 
     @property
     def shown(self) -> int:
@@ -122,10 +122,14 @@ class Forest:
 
 
 def forests(report: FairnessReport) -> list[Forest]:
-    """The metrics' pictures: the judged ones first, these by evidence; at most :data:`MOST_FORESTS`."""
+    """The metrics' pictures: the judged ones first, these by evidence; at most :data:`~tfx_trust.components.page.fairness.MOST_FORESTS`."""
     section = report.fairness
+    bounds: dict[tuple[str, str, str | None], list[told.Judged]] = {}
+    for item in told.judged(section):
+        bounds.setdefault((item.metric, item.kind, item.label_class), []).append(item)
     judged = [
-        _forest(report, item.metric, item.kind, item.bound, item.label_class) for item in told.judged(section)
+        _forest(report, metric, kind, label_class, _allowed(items, divided=told.divided(section)))
+        for (metric, kind, label_class), items in bounds.items()
     ]
     drawn = {(forest.metric, forest.label_class) for forest in judged}
     others = []
@@ -133,13 +137,20 @@ def forests(report: FairnessReport) -> list[Forest]:
         for name in told.columns(slices) if len(slices) > 1 else ():
             if not drawn & {(name, label_class), (_MIRRORED.get(name), label_class)}:
                 drawn.add((name, label_class))
-                others.append(_forest(report, name, "difference", None, label_class))
-    return [*judged, *others][:MOST_FORESTS]
+                others.append(_forest(report, name, "difference", label_class, ""))
+    return [*judged, *others][: told.MOST_FORESTS]
 
 
-def _forest(
-    report: FairnessReport, metric: str, kind: str, bound: float | None, label_class: str | None
-) -> Forest:
+def _allowed(items: Sequence[told.Judged], *, divided: bool) -> str:
+    """What is tolerated, and of which groups where it is not the same of all."""
+    if not divided:
+        return said.tolerance(items[0].kind, items[0].bound)
+    return "; ".join(
+        f"{said.tolerance(item.kind, item.bound)} by {', '.join(item.families)}" for item in items
+    )
+
+
+def _forest(report: FairnessReport, metric: str, kind: str, label_class: str | None, allowed: str) -> Forest:
     section = report.fairness
     slices = [item for item in told.by_class(section).get(label_class, []) if metric in item.metrics]
     gaps = {
@@ -165,7 +176,7 @@ def _forest(
                 family = list(item.slice)
                 lines.append(Line(said.crossed(family), heading=True))
             lines.append(_line(item, metric, gaps.get(key), enough, is_reference=key in references))
-    return Forest(metric, label_class, kind, bound, tuple(lines), len(groups))
+    return Forest(metric, label_class, kind, allowed, tuple(lines), len(groups))
 
 
 def _line(
@@ -216,8 +227,8 @@ def _key(of: Slice) -> _Key:
 def caption(forest: Forest) -> str:
     """What is measured, what is allowed, and what was left out."""
     parts = [said.MEANINGS[forest.metric]]
-    if forest.bound is not None:
-        parts.append(f"Allowed is {said.tolerance(forest.kind, forest.bound)}.")
+    if forest.allowed:
+        parts.append(f"Allowed is {forest.allowed}.")
     if forest.shown < forest.groups:
         which = "with the strongest evidence" if forest.judged else "of the first sets of features"
         parts.append(

@@ -97,7 +97,7 @@ def _failed(gap: Gap, section: FairnessSection) -> Finding:
         threshold=_bound(gap),
         message=f"{_comparison(gap, section.weighted)} {_allowed(gap)}",
         remedy="Find out why: too few or spoiled training labels of the group, a feature that stands for "
-        "it, or a threshold that does not suit it. Group thresholds (FairThresholds) and reweighing "
+        "it, or a threshold that does not suit it. Group thresholds (ThresholdTuner) and reweighing "
         "(Reweigher) are mitigations; a wider tolerance is a decision that someone has to answer for.",
         evidence=_evidence(gap),
     )
@@ -218,7 +218,7 @@ def _regressions(section: FairnessSection, settings: FairnessSettings) -> Iterat
         yield Finding(
             check="fairness_regression",
             severity=severity,
-            subject=f"{metric}: {'; '.join(_subject(item.slice, item.label_class) for item in of_metric[:4])}",
+            subject=f"{metric}: {_names(of_metric)}",
             statistic=Estimate(
                 value=worst.value or 0.0,
                 low=worst.low,
@@ -314,8 +314,8 @@ def _subject(values: Slice, label_class: str | None) -> str:
     return slice_name(values) if label_class is None else f"{slice_name(values)}, class {label_class}"
 
 
-def _names(gaps: Sequence[Gap]) -> str:
-    shown = list(dict.fromkeys(_subject(gap.slice, gap.label_class) for gap in gaps))
+def _names(items: Sequence[Gap | BaselineChange]) -> str:
+    shown = list(dict.fromkeys(_subject(item.slice, item.label_class) for item in items))
     more = len(shown) - 4
     return "; ".join(shown[:4]) + (f"; and {more:,} more" if more > 0 else "")
 

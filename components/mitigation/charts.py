@@ -30,8 +30,8 @@ def figures(report: MitigationReport) -> list[Figure]:
     other = str(report.settings.get("eval_split") or "eval")
     chart = _chart(found, split, other)
     caption = (
-        "Each point is the most accurate set of thresholds for one allowed gap. Points to the left decide the "
-        "groups more alike, points further down are wrong more often."
+        "Each point is the most accurate set of thresholds for one allowed gap. Points to the left decide "
+        "the groups more alike, points further down are wrong more often."
     )
     if found.held_out_after is not None:
         caption += f" All were chosen on {split}: {other} tells what they are worth on new examples."
@@ -76,7 +76,9 @@ def _chart(found: GroupThresholds, split: str, other: str) -> Any:
         .transform_filter(alt.datum.on == split)
     )
     tried = (
-        alt.Chart(alt.Data(values=rows)).mark_point(size=22, filled=True, opacity=0.9).encode(x=x, y=y, color=colour)
+        alt.Chart(alt.Data(values=rows))
+        .mark_point(size=22, filled=True, opacity=0.9)
+        .encode(x=x, y=y, color=colour)
     )
     kinds = [_COMMON, _CHOSEN]
     points = (

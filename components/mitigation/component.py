@@ -35,8 +35,8 @@ class ThresholdTuner(base_component.BaseComponent):
     """Chooses a decision threshold for each group, and puts them into the served model.
 
     It slots between Trainer and all that reads the model. The new model answers as the old one by every
-    signature that there was, and by one more says what is decided. Thresholds are deterministic, and chosen on
-    the train split; what was written is loaded again and asked.
+    signature that there was, and by one more says what is decided. Thresholds are deterministic, and chosen
+    on the train split; what was written is loaded again and asked.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class ThresholdSettings(Settings):
     max_gap: Share = 0.05
     """By how much the rates of any two groups may differ."""
     threshold: Share = 0.5
-    """The common threshold: what decides without the mitigation, and still where a group has none of its own."""
+    """The common threshold: it decides without the mitigation, and where a group has none of its own."""
     compare: Compare = ">="
     """Whether a score equal to the threshold is decided positive (``>=``) or not (``>``, as in TFMA)."""
     max_values: int = pydantic.Field(default=20, ge=2, le=1000)
@@ -79,8 +79,8 @@ class TunerSettings(ThresholdSettings):
     split: str = "train"
     """Split on which the thresholds are chosen."""
     eval_split: str | None = "eval"
-    """Split on which each point of the curve is measured besides; nothing is chosen by it. None where there is
-    none."""
+    """Split on which each point of the curve is measured besides; nothing is chosen by it. None where there
+    is none."""
     signature: str | None = None
     """Signature of the model that takes serialized examples; found by itself if not given."""
     score_output: str | None = None

@@ -39,8 +39,8 @@ def export_decisions(
 
     All signatures of the other stay as they are. `decision_signature` has the outputs of `signature` and
     besides ``decision`` (int64, 0 or 1) and ``threshold`` (float32), both of shape ``(rows,)``. It reads
-    the group features from the serialized examples itself, so the model need not know them. What was written is
-    loaded again and asked.
+    the group features from the serialized examples itself, so the model need not know them. What was written
+    is loaded again and asked.
 
     Parameters
     ----------
@@ -77,32 +77,33 @@ def export_decisions(
     for name in thresholds.features:
         if kinds[name] not in _TYPES:
             raise InputError(
-                f"feature {name!r} holds real numbers; groups are told by texts or whole numbers: make a feature "
-                "of coarse values of it"
+                f"feature {name!r} holds real numbers; groups are told by texts or whole numbers: make a "
+                "feature of coarse values of it"
             )
     original = ExampleModel(source, signature=signature, score_output=score_output)
-    _check_names(original, source, decision_signature)
+    loaded = tf.saved_model.load(source)
+    _check_names(loaded, original, decision_signature)
     try:
-        _save(source, destination, original, thresholds, kinds, decision_signature)
-        return _check(source, destination, original, thresholds, kinds, decision_signature, examples)
+        _save(loaded, destination, original, thresholds, kinds, decision_signature)
+        return _check(loaded, destination, original, thresholds, kinds, decision_signature, examples)
     except BaseException:
         if tf.io.gfile.exists(destination):
             tf.io.gfile.rmtree(destination)
         raise
 
 
-def _check_names(original: ExampleModel, source: str, decision_signature: str) -> None:
-    loaded = tf.saved_model.load(source)
+def _check_names(loaded: Any, original: ExampleModel, decision_signature: str) -> None:
+    source = original.folder
     if decision_signature in loaded.signatures and decision_signature != original.signature:
         raise UsageError(
-            f"{source}: there is a signature {decision_signature!r} already; choose another name for the one that "
-            "decides (settings: decision_signature)"
+            f"{source}: there is a signature {decision_signature!r} already; choose another name for the one "
+            "that decides (settings: decision_signature)"
         )
     taken = {DECISION, THRESHOLD} & set(loaded.signatures[original.signature].structured_outputs)
     if taken:
         raise UsageError(
-            f"{source}: signature {original.signature!r} has an output {sorted(taken)[0]!r} already: the model "
-            "decides by itself; adjust the one before it"
+            f"{source}: signature {original.signature!r} has an output {sorted(taken)[0]!r} already: the "
+            "model decides by itself; adjust the one before it"
         )
 
 
@@ -170,20 +171,20 @@ def _key(values: Iterable[str]) -> bytes:
 
 
 def _save(
-    source: str,
+    loaded: Any,
     destination: str,
     original: ExampleModel,
     thresholds: GroupThresholds,
     kinds: Mapping[str, Kind],
     decision_signature: str,
 ) -> None:
-    module = _Deciding(tf.saved_model.load(source), original, thresholds, kinds)
-    signatures = {name: module.model.signatures[name] for name in module.model.signatures}
+    module = _Deciding(loaded, original, thresholds, kinds)
+    signatures = {name: loaded.signatures[name] for name in loaded.signatures}
     signatures[decision_signature] = module.signature()
     # As for the signatures: held, to be saved.
     module.decide = signatures[decision_signature]
     tf.saved_model.save(module, destination, signatures=signatures)
-    _copy(os.path.join(source, _EXTRA), os.path.join(destination, _EXTRA))
+    _copy(os.path.join(original.folder, _EXTRA), os.path.join(destination, _EXTRA))
 
 
 def _copy(source: str, destination: str) -> None:
@@ -200,7 +201,7 @@ def _copy(source: str, destination: str) -> None:
 
 
 def _check(
-    source: str,
+    before: Any,
     destination: str,
     original: ExampleModel,
     thresholds: GroupThresholds,
@@ -209,7 +210,7 @@ def _check(
     examples: Iterable[Any],
 ) -> int:
     """Asks both models, by every signature that takes examples; the number of examples."""
-    before, after = tf.saved_model.load(source), tf.saved_model.load(destination)
+    after = tf.saved_model.load(destination)
     _check_specs(before.signatures, after.signatures, decision_signature)
     asked = [name for name in before.signatures if _takes_examples(before.signatures[name])]
     decoder = Decoder({name: kinds[name] for name in thresholds.features})
@@ -235,7 +236,7 @@ def _check(
                     check(stranger, "an example without a known group")
         checked += int(serialized.shape[0])
     if not checked:
-        raise InputError(f"{source}: no examples to check the new model on; give some")
+        raise InputError(f"{original.folder}: no examples to check the new model on; give some")
     return checked
 
 
@@ -297,8 +298,8 @@ def _check_same(
             same = values.tobytes() == other.tobytes()
         if not same:
             raise TrustError(
-                f"{where}: output {name!r} of signature {signature!r} changed when the model was written anew; it is "
-                "not taken. Does the model answer the same examples alike each time?"
+                f"{where}: output {name!r} of signature {signature!r} changed when the model was written "
+                "anew; it is not taken. Does the model answer the same examples alike each time?"
             )
 
 
@@ -320,6 +321,6 @@ def _check_decided(
                 int((found[name] != values).sum()) if found[name].shape == values.shape else len(values)
             )
             raise TrustError(
-                f"{where}: output {name!r} of the exported model is not what was chosen for {different:,} examples; it "
-                "is not taken: report it"
+                f"{where}: output {name!r} of the exported model is not what was chosen for {different:,} "
+                "examples; it is not taken: report it"
             )

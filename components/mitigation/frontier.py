@@ -174,7 +174,7 @@ def _between(scores: np.ndarray, compare: Compare) -> tuple[np.ndarray, np.ndarr
 
 
 def _kept(rates: np.ndarray, rank: np.ndarray, common: int, most: int) -> np.ndarray:
-    """Candidates to keep, ascending: of those with rates in one step the best, the common one and both ends."""
+    """Candidates to keep, ascending: the best of each step of the rates, the common one and both ends."""
     steps = np.arange(rates.shape[1])
     if rates.shape[1] > most:
         # All rates ascend, so their sum is a way along the frontier on which no rate moves faster.

@@ -57,8 +57,9 @@ class Crossing:
             codes = coder.codes(columns[coder.name])
             if coder.overflown:
                 raise InputError(
-                    f"feature {coder.name!r} has more than {coder.most:,} values, so it does not name groups; "
-                    "group by another, make coarser values of it, or allow more (settings: max_values)"
+                    f"feature {coder.name!r} has more than {coder.most:,} values, so it does not name "
+                    "groups; group by another, make coarser values of it, or allow more (settings: "
+                    "max_values)"
                 )
             missing |= codes == MISSING_CODE
             keys = (keys << CODE_BITS) | codes

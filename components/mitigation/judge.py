@@ -41,8 +41,9 @@ def _of_thresholds(found: GroupThresholds, split: str, eval_split: str | None) -
             severity=Severity.INCONCLUSIVE,
             subject=", ".join(found.features),
             message=(
-                f"No thresholds were chosen: fewer than two groups have enough {split} examples to compare their "
-                f"{rates}; the common threshold {format_number(found.common_threshold)} decides for all."
+                f"No thresholds were chosen: fewer than two groups have enough {split} examples to compare "
+                f"their {rates}; the common threshold {format_number(found.common_threshold)} decides for "
+                "all."
             ),
             remedy="Group by coarser values, or lower min_count.",
             evidence=_few(adjusted, found.groups),
@@ -58,8 +59,8 @@ def _of_thresholds(found: GroupThresholds, split: str, eval_split: str | None) -
             statistic=before.gap,
             threshold=found.max_gap,
             message=(
-                f"The {rates} of the groups differ by {_points(before.gap.value)} on {split} with one threshold for "
-                "all, which is allowed: nothing was changed."
+                f"The {rates} of the groups differ by {_points(before.gap.value)} on {split} with one "
+                "threshold for all, which is allowed: nothing was changed."
             ),
         )
     else:
@@ -70,9 +71,9 @@ def _of_thresholds(found: GroupThresholds, split: str, eval_split: str | None) -
             statistic=after.gap,
             threshold=found.max_gap,
             message=(
-                f"With a threshold for each group the {rates} differ by {_points(after.gap.value)} on {split} "
-                f"instead of {_points(before.gap.value)}, and {_accuracy(after)} of decisions are right instead of "
-                f"{_accuracy(before)}."
+                f"With a threshold for each group the {rates} differ by {_points(after.gap.value)} on "
+                f"{split} instead of {_points(before.gap.value)}, and {_accuracy(after)} of decisions are "
+                f"right instead of {_accuracy(before)}."
             ),
         )
     yield from _held_out(found, rates, eval_split)
@@ -94,13 +95,13 @@ def _held_out(found: GroupThresholds, rates: str, split: str | None) -> Iterator
         statistic=after.gap,
         threshold=found.max_gap,
         message=(
-            f"On {split}, which nothing was chosen by, the {rates} differ by {_points(after.gap.value)} instead of "
-            f"{_points(before.gap.value)}, and {_accuracy(after)} of decisions are right instead of "
-            f"{_accuracy(before)}."
+            f"On {split}, which nothing was chosen by, the {rates} differ by {_points(after.gap.value)} "
+            f"instead of {_points(before.gap.value)}, and {_accuracy(after)} of decisions are right instead "
+            f"of {_accuracy(before)}."
         ),
         remedy=(
-            "The thresholds do not carry over: choose them on examples that the model was not fitted to, or look "
-            "for what differs between the splits."
+            "The thresholds do not carry over: choose them on examples that the model was not fitted to, or "
+            "look for what differs between the splits."
             if beyond
             else ""
         ),
@@ -117,8 +118,8 @@ def _constant(adjusted: list[GroupThreshold], split: str) -> Iterator[Finding]:
                 subject=named(item.group),
                 statistic=rate,
                 message=(
-                    f"{'Nobody' if rate.value == 0 else 'Everybody'} of {named(item.group)} is decided positive on "
-                    f"{split}: its threshold is {format_number(item.threshold)}."
+                    f"{'Nobody' if rate.value == 0 else 'Everybody'} of {named(item.group)} is decided "
+                    f"positive on {split}: its threshold is {format_number(item.threshold)}."
                 ),
                 remedy="Allow a larger gap (max_gap): the curve tells what each costs.",
             )
@@ -153,8 +154,8 @@ def _of_weights(found: Reweighing, split: str, min_count: int) -> Iterator[Findi
             severity=Severity.INCONCLUSIVE,
             subject=subject,
             message=(
-                f"Nothing was reweighed: fewer than two groups have the {min_count:,} {split} examples that are "
-                "needed."
+                f"Nothing was reweighed: fewer than two groups have the {min_count:,} {split} examples that "
+                "are needed."
             ),
             remedy="Group by coarser values, or lower min_count.",
         )
@@ -180,8 +181,8 @@ def _of_weights(found: Reweighing, split: str, min_count: int) -> Iterator[Findi
                 statistic=Estimate(value=float(cell.examples)),
                 threshold=float(min_count),
                 message=(
-                    f"{named(cell.group)} has {'no' if none else f'only {cell.examples:,}'} {split} examples with label "
-                    f"{cell.label}, where {format_number(round(cell.expected, 1))} were expected: "
+                    f"{named(cell.group)} has {'no' if none else f'only {cell.examples:,}'} {split} examples "
+                    f"with label {cell.label}, where {format_number(round(cell.expected, 1))} were expected: "
                     + (
                         "no weight can make up for them."
                         if none

@@ -45,14 +45,14 @@ class LabelCodes:
         codes = self._coder.codes(array)
         if self._coder.overflown:
             raise InputError(
-                f"label {self.name!r} has more than {self._coder.most:,} values; it must be one of two, or of "
-                "several classes"
+                f"label {self.name!r} has more than {self._coder.most:,} values; it must be one of two, or "
+                "of several classes"
             )
         missing = int((codes == MISSING_CODE).sum())
         if missing:
             raise InputError(
-                f"label {self.name!r} is missing in {missing:,} of {len(codes):,} examples; label them, or leave "
-                "them out"
+                f"label {self.name!r} is missing in {missing:,} of {len(codes):,} examples; label them, or "
+                "leave them out"
             )
         return codes - 1
 
@@ -66,10 +66,11 @@ class LabelCodes:
         """
         values = self.values
         shown = ", ".join(repr(value) for value in sorted(values)[:_SHOWN])
+        more = ", …" if len(values) > _SHOWN else ""
         if len(values) != 2:
             raise InputError(
-                f"label {self.name!r} has {len(values)} values ({shown}{', …' if len(values) > _SHOWN else ''}); "
-                "thresholds are for a label of two"
+                f"label {self.name!r} has {len(values)} values ({shown}{more}); thresholds are for a label "
+                "of two"
             )
         if positive is None and not all(value in _USUAL for value in values):
             raise InputError(

@@ -145,7 +145,7 @@ class Decided:
             self.gap(rates, enough),
             max(end[0] for end in ends),
             max(end[1] for end in ends),
-            min((float(self.counts[name][enough].min(initial=np.inf)) for name in rates)),
+            min(float(self.counts[name][enough].min(initial=np.inf)) for name in rates),
             settings.level,
             "newcombe, bonferroni",
         )
@@ -183,7 +183,7 @@ def paid(sample: Sample, thresholds: Sequence[float], settings: ThresholdSetting
 
 def _estimate(value: float, low: object, high: object, count: float, level: float, method: str) -> Estimate:
     first, last = float(low), float(high)  # type: ignore[arg-type]
-    number = int(round(count)) if np.isfinite(count) else 0
+    number = round(count) if np.isfinite(count) else 0
     return Estimate(
         value=value, low=min(first, value), high=max(last, value), count=number, level=level, method=method
     )

@@ -37,8 +37,8 @@ def kinds_of(
     for name in groups:
         if layout.kinds[name] == "real":
             raise InputError(
-                f"feature {name!r} holds real numbers; groups are told by texts or whole numbers: make a feature "
-                "of coarse values of it"
+                f"feature {name!r} holds real numbers; groups are told by texts or whole numbers: make a "
+                "feature of coarse values of it"
             )
     return dict(layout.kinds)
 

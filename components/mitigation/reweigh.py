@@ -1,7 +1,7 @@
 """Weights of training examples that make group and label independent (Kamiran & Calders 2012, section 5.3).
 
-An example of group g with label y weighs ``P(g) P(y) / P(g, y)``: what is rarer than it would be if the two had
-nothing to do with each other counts more. Nothing else of the examples changes.
+An example of group g with label y weighs ``P(g) P(y) / P(g, y)``: what is rarer than it would be if the two
+had nothing to do with each other counts more. Nothing else of the examples changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from tfx_trust.components.errors import InputError
 from tfx_trust.components.mitigation.groups import NO_GROUP, Crossing, Groups, columns_of
 from tfx_trust.components.mitigation.labels import LabelCodes
 from tfx_trust.components.mitigation.report import GroupShare, Reweighing, WeightedCell
-
 
 MOST_VALUES = 1000
 """Most labels, and values of a group feature, in :func:`example_weights`."""
@@ -142,8 +141,8 @@ class Factors:
     labels
         The labels, sorted.
     counts, sums, squares
-        Examples, their weights and the squares of these, of shape ``(groups + 1, labels)``; the last row is of
-        no group.
+        Examples, their weights and the squares of these, of shape ``(groups + 1, labels)``; the last row is
+        of no group.
     strength
         Exponent of the factors.
     min_count
@@ -286,7 +285,8 @@ def example_weights(
     given = {**columns, _LABEL: columns_of({_LABEL: labels})[_LABEL]}
     if len({len(column) for column in given.values()} | {len(own)}) > 1:
         raise InputError(
-            f"{len(given[_LABEL]):,} labels, {len(own):,} weights or groups of other numbers; give one of each"
+            f"{len(given[_LABEL]):,} labels, {len(own):,} weights or groups of other numbers; give one of "
+            "each"
         )
     cells.add(given, own)
     return own * cells.factors(strength=strength, min_count=min_count).of(*cells.codes(given))

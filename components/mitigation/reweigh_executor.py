@@ -117,6 +117,6 @@ def _check_new(column: Any, name: str, path: str, first_record: int) -> None:
     if column.null_count < len(column):
         there = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
         raise InputError(
-            f"{path}: record {first_record + int(there[0]):,} has a feature {name!r} already; choose another name "
-            "for the new one (settings: feature), or name it as weight to be multiplied"
+            f"{path}: record {first_record + int(there[0]):,} has a feature {name!r} already; choose another "
+            "name for the new one (settings: feature), or name it as weight to be multiplied"
         )

@@ -47,8 +47,8 @@ def read_scored(
         said = model(serialized).scores
         if said is None or said.ndim != 1:
             raise InputError(
-                f"{model.folder}: output {model.score_output!r} has several numbers an example; thresholds are for "
-                "one score: name the output that is the probability (settings: score_output)"
+                f"{model.folder}: output {model.score_output!r} has several numbers an example; thresholds "
+                "are for one score: name the output that is the probability (settings: score_output)"
             )
         scores.append(said)
         labels.append(codes.of(read[settings.label]))

@@ -1,8 +1,8 @@
 """The most accurate thresholds of several groups whose rates lie within a band.
 
 Every rate of a group ascends along its frontier, so the candidates with a rate within a band are a stretch of
-it, and the best of a stretch is looked up in two steps. Whatever is chosen, some group has the lowest rate: so
-only the bands that begin at a candidate's rate have to be tried.
+it, and the best of a stretch is looked up in two steps. Whatever is chosen, some group has the lowest rate:
+so only the bands that begin at a candidate's rate have to be tried.
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ class Search:
             best = max((choice.correct for choice in found), default=best)
         return found
 
-    def _others_of(
-        self, first: np.ndarray, last: np.ndarray, gap: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _others_of(self, first: np.ndarray, last: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray]:
         """The bands of the second rate that can go with some of the first, from one to before another.
 
         The lowest second rate of all groups lies between the lowest at the beginning of the stretches and
@@ -170,7 +168,7 @@ def _nearly(correct: float) -> float:
 
 
 class _Stretches:
-    """The best candidate of any stretch: a table of the best of all stretches of 1, 2, 4, … (a sparse table)."""
+    """The best candidate of any stretch, from those of all stretches of 1, 2, 4, … (a sparse table)."""
 
     def __init__(self, rank: np.ndarray) -> None:
         self._where = np.argsort(rank)

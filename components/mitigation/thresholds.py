@@ -1,9 +1,9 @@
 """A decision threshold for each group, so that their error rates are alike: deterministic, one a group.
 
 Hardt, Price & Srebro (2016, "Equality of opportunity in supervised learning", section 3.2) equalize rates by
-thresholds that are drawn at random for each decision, which reaches any rate but decides equal people unequally.
-Here every group has one threshold. Rates can then be equal only as far as scores tell people apart; what gap
-remains is told.
+thresholds that are drawn at random for each decision, which reaches any rate but decides equal people
+unequally. Here every group has one threshold. Rates can then be equal only as far as scores tell people
+apart; what gap remains is told.
 """
 
 from __future__ import annotations
@@ -201,8 +201,8 @@ class _Chooser:
     def __init__(self, given: _Given, settings: ThresholdSettings, held_out: _Given | None) -> None:
         if len(np.unique(given.labels)) < 2:
             raise InputError(
-                f"the label is {given.labels[0]} in all {len(given.labels):,} examples: there is no error rate "
-                "to make alike; check that it is the label"
+                f"the label is {given.labels[0]} in all {len(given.labels):,} examples: there is no error "
+                "rate to make alike; check that it is the label"
             )
         self.settings = settings
         # As the served model has it: compared is a float32.
@@ -274,10 +274,8 @@ class _Chooser:
         settings = self.settings
         gaps = np.linspace(0, before.gap, settings.points) if before.gap > 0 else np.zeros(1)
         points = [(float(gap), self.search.within(float(gap)), False) for gap in gaps]
-        if before.gap <= settings.max_gap + _SAME:
-            chosen = before
-        else:
-            chosen = self.search.within(settings.max_gap)
+        enough = before.gap <= settings.max_gap + _SAME
+        chosen = before if enough else self.search.within(settings.max_gap)
         points.append((min(settings.max_gap, before.gap), chosen, True))
         points.sort(key=lambda point: (point[0], point[2]))
         return chosen, [self._point(*point) for point in points]

@@ -39,7 +39,8 @@ class Executor(base_executor.BaseExecutor):
         Raises
         ------
         InputError
-            If a split, feature, label or model cannot be used, or only deciding all alike keeps within the gap.
+            If a split, feature, label or model cannot be used, or only deciding all alike keeps within the
+            gap.
         TrustError
             If the new model does not answer as it should.
         """
@@ -113,9 +114,10 @@ def _check_useful(found: GroupThresholds, settings: TunerSettings) -> None:
     adjusted = [item for item in found.groups if item.adjusted]
     if adjusted and all(is_constant(item) for item in adjusted):
         raise InputError(
-            f"within a gap of {settings.max_gap:g} only thresholds are left that decide everybody alike, with an "
-            f"accuracy of {found.after.accuracy.value:.4f} instead of {found.before.accuracy.value:.4f}; the gap is "
-            f"{found.before.gap.value:.4f} without: allow a larger one (settings: max_gap)"
+            f"within a gap of {settings.max_gap:g} only thresholds are left that decide everybody alike, "
+            f"with an accuracy of {found.after.accuracy.value:.4f} instead of "
+            f"{found.before.accuracy.value:.4f}; the gap is {found.before.gap.value:.4f} without: allow a "
+            "larger one (settings: max_gap)"
         )
 
 

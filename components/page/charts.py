@@ -39,6 +39,9 @@ VERDICT_COLOURS = {
 }
 """Colours of verdicts; give each mark a shape or a word too."""
 
+VALIDATED = False
+"""Whether charts are checked against the schema of Vega-Lite, which takes longer than to draw them: tests do."""
+
 FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 """Not the page's font: the room for each text is measured here, before the reader's fonts are known,
 so it must be a font that is equally wide everywhere."""
@@ -83,7 +86,7 @@ def to_svg(chart: altair.TopLevelMixin, *, label: str = "") -> str:
     import altair
     import vl_convert
 
-    spec = chart.to_dict()
+    spec = chart.to_dict(validate=VALIDATED)
     spec["config"] = _merged(_theme(), spec.get("config", {}))
     label = label or _title_of(spec)
     svg: str = vl_convert.vegalite_to_svg(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from tfx_trust.components.page import fairness_words, words
 from tfx_trust.components.page.leakage import Part, Unseen
 from tfx_trust.components.report import Severity, Verdict, format_number
 
+MOST_FORESTS = 9
+"""Pictures of metrics; the tables have them all."""
 MOST_ROWS_OPEN, MOST_CHANGES_OPEN = 30, 12
 """Rows of a table that are shown at once; the others are unfolded."""
 
@@ -37,12 +40,14 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Judged:
-    """What one tolerance says over all groups.
+    """What one tolerance says over all groups that it binds.
 
     Attributes
     ----------
     metric, kind, bound, label_class
         The tolerance, and the class that is set against the rest.
+    families
+        Features of the groups, in words.
     counts
         Groups by verdict.
     """
@@ -51,6 +56,7 @@ class Judged:
     kind: str
     bound: float
     label_class: str | None
+    families: tuple[str, ...]
     counts: Mapping[str, int]
 
 
@@ -190,15 +196,37 @@ def _listed(names: Sequence[str]) -> str:
 
 def judged(section: FairnessSection) -> list[Judged]:
     """The tolerances, each with its groups by verdict, in order of the evidence against them."""
-    counts: dict[tuple[str, str, float, str | None], dict[str, int]] = {}
+    bound: dict[tuple[str, str, float, str | None], list[Gap]] = {}
     for gap in section.gaps:
         if gap.tolerance is not None:
-            of = counts.setdefault((gap.metric, gap.kind, gap.tolerance, gap.label_class), {})
-            of[gap.verdict] = of.get(gap.verdict, 0) + 1
+            bound.setdefault((gap.metric, gap.kind, gap.tolerance, gap.label_class), []).append(gap)
+    place = {features: number for number, features in enumerate(_families(section))}
     return [
-        Judged(metric, kind, bound, label_class, of)
-        for (metric, kind, bound, label_class), of in counts.items()
+        Judged(
+            *tolerance,
+            tuple(
+                sorted(
+                    {fairness_words.crossed(gap.slice) for gap in gaps}, key=lambda name: place.get(name, 0)
+                )
+            ),
+            Counter(gap.verdict for gap in gaps),
+        )
+        for tolerance, gaps in bound.items()
     ]
+
+
+def _families(section: FairnessSection) -> list[str]:
+    """Features that groups are made of, in words, in the order of the report."""
+    return list(dict.fromkeys(fairness_words.crossed(item.slice) for item in section.slices))
+
+
+def divided(section: FairnessSection) -> bool:
+    """Whether a metric has one tolerance for some groups and another, or none, for others."""
+    bounds = Counter((item.metric, item.kind, item.label_class) for item in judged(section))
+    whole = len(_families(section)) - 1
+    return any(count > 1 for count in bounds.values()) or any(
+        len(item.families) < whole for item in judged(section)
+    )
 
 
 def with_verdict(gaps: Iterable[Gap], *verdicts: str) -> list[Gap]:

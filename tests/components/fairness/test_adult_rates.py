@@ -153,7 +153,7 @@ def rule_report() -> FairnessReport:
         (("sex",), "demographic_parity_ratio", 0.844797),
         (("sex",), "equalized_odds_difference", 0.086488),
         (("race",), "demographic_parity_difference", 0.32217),
-        (("race",), "demographic_parity_ratio", 0.428571),
+        (("race",), "equalized_odds_difference", 0.428571),
         (("race", "sex"), "demographic_parity_difference", 0.361729),
         (("race", "sex"), "equalized_odds_difference", 0.8),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from predictions import LABEL, THRESHOLD, adult, counted, gap_of, members, of_slice
+from predictions import LABEL, THRESHOLD, adult, counted, gap_of, members
 from scipy import stats
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar
@@ -14,7 +14,6 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from tfx_trust.components import FairnessReport
 from tfx_trust.components.fairness.config import DECISION_METRICS, SCORE_METRICS, FairnessSettings
-from tfx_trust.components.fairness.curves import calibration
 from tfx_trust.components.fairness.measure import measure
 from tfx_trust.components.fairness.report import SliceMetrics
 from tfx_trust.components.fairness.slicing import Pooling
@@ -216,17 +215,3 @@ def test_the_baseline_is_compared_by_mcnemars_exact_test(
     expected = multipletests([known(change.p) for change in asked], method="holm")[1]
     assert [change.p_adjusted for change in asked] == pytest.approx(expected)
     assert {change.verdict for change in baseline.changes if change.count < 30} == {"insufficient"}
-
-
-def test_calibration_of_nothing_is_not_told(census_report: FairnessReport) -> None:
-    """Of a slice that is everybody there is nothing outside."""
-    (whole,) = counted(adult(), census_report.settings, 20_000, score="score", baseline_prediction="rule")
-    counts = whole.canonical()
-    everything = measure(counts, Pooling(counts))[0].sliced
-    found = calibration(everything.binned - everything.binned, everything.scores - everything.scores)
-    assert np.isnan(found.raw).all()
-    assert everyone_is_told(of_slice(census_report))
-
-
-def everyone_is_told(item: SliceMetrics) -> bool:
-    return item.metrics["calibration_error"].value is not None

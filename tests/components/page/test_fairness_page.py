@@ -20,6 +20,7 @@ from tfx_trust.components.fairness.report import BaselineChange, Disparity, Fair
 from tfx_trust.components.fairness.words import METRICS as METRIC_WORDS
 from tfx_trust.components.page import fairness, render, render_report
 from tfx_trust.components.page import fairness_words as said
+from tfx_trust.components.page.charts import Figure
 from tfx_trust.components.report import Severity
 
 HOSTILE = '</title><script>alert("x & y")</script>\' onload=alert(1) {{7*7}} ${x} datum.y 国勢調査'
@@ -45,8 +46,15 @@ def full(samples: ModuleType) -> FairnessReport:
 
 
 @pytest.fixture(scope="module")
-def page(full: FairnessReport) -> str:
-    return render_report(full)
+def drawn(full: FairnessReport) -> list[Figure]:
+    return charts.figures(full)
+
+
+@pytest.fixture(scope="module")
+def page(full: FairnessReport, drawn: list[Figure]) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "_figures", lambda report: drawn)
+        return render_report(full)
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +204,8 @@ def test_the_other_parts_hold_their_numbers(page: str) -> None:
             "2,418 groups of 7 features were looked at in 8,141 examples",
             "the other 8,140",
             "Bachelors, Never-married, Female education × marital_status × sex True positive rate −0.412 "
-            "−0.377 −0.504 to −0.221 0.241 0.618 58 < 0.0001 yes",
-            "Black, Local-gov race × workclass True positive rate −0.301 −0.062 −0.334 to 0.221 0.538 0.600 "
+            "−0.377 −0.504 to −0.221 ± 0.1 0.241 0.618 58 < 0.0001 yes",
+            "Black, Local-gov race × workclass True positive rate −0.301 −0.062 −0.334 to 0.221 ± 0.1 0.538 0.600 "
             "13 1 no",
         ),
         "disparities": (
@@ -240,6 +248,30 @@ def test_findings_are_told_once_with_their_remedy(full: FairnessReport, page: st
     for finding in full.findings:
         assert page.count(str(escape(finding.message))) == 1
         assert str(escape(finding.remedy)) in page
+
+
+def test_tolerances_of_some_groups_are_told_apart(
+    full: FairnessReport, plain: Callable[[FairnessReport], str]
+) -> None:
+    def changed(gap: Gap) -> Gap:
+        if gap.tolerance is not None and set(gap.slice) == {"age"}:
+            return gap.model_copy(update={"tolerance": None, "verdict": "not_judged"})
+        if gap.tolerance is not None and set(gap.slice) == {"sex"}:
+            return gap.model_copy(update={"tolerance": 0.02})
+        return gap
+
+    report = without(full, gaps=[changed(gap) for gap in full.fairness.gaps])
+    shown = part_text(plain(report), "gaps")
+    assert "False positive rate by sex ± 0.02 2 – – –" in shown
+    assert "False positive rate by native_country, race, race × sex ± 0.05 2 11" in shown
+    drawn = [item for item in forest.forests(report) if item.metric == "false_positive_rate"]
+    assert len(drawn) == 1
+    assert drawn[0].allowed == "± 0.02 by sex; ± 0.05 by native_country, race, race × sex"
+    assert line_of(drawn[0], "< 25").word == ""
+    assert line_of(drawn[0], "< 25").allowed is None
+    female = line_of(drawn[0], "Female")
+    assert female.reference is not None
+    assert female.allowed == pytest.approx((female.reference - 0.02, female.reference + 0.02))
 
 
 # Parts and their verdicts
@@ -388,8 +420,8 @@ def test_weights_are_told_with_effective_counts(
     assert "n 16,281, eff. 11,560" in part_text(shown, "metrics")
     assert "5,374 effectively 3,815.5" in part_text(shown, "insufficient")
     assert "but by sex, with Male" in part_text(shown, "gaps")
-    assert "× 0.279" in part_text(shown, "gaps")
-    assert "× 0.8 to 1.25" in part_text(shown, "gaps")
+    for gap in report.fairness.gaps[1:3]:
+        assert f"{said.gap_value(gap)} {said.interval(gap)} × 0.8 to 1.25" in part_text(shown, "gaps")
 
 
 def test_decisions_of_the_model_have_no_threshold(
@@ -407,7 +439,7 @@ def test_hundred_groups_are_cut_in_pictures_and_whole_in_tables(
 ) -> None:
     report = samples.many()
     drawn = forest.forests(report)
-    assert len(drawn) <= forest.MOST_FORESTS
+    assert len(drawn) <= fairness.MOST_FORESTS
     assert all(item.shown == forest.MOST_GROUPS for item in drawn)
     assert "Shown are 40 of 100 groups, those with the strongest evidence" in forest.caption(drawn[0])
     kept = {line.name for line in drawn[0].lines}
@@ -433,9 +465,11 @@ def test_one_group_alone_is_a_page(samples: ModuleType, plain: Callable[[Fairnes
     assert "Too few" in text(svg)
 
 
-def test_page_is_the_same_after_a_round_trip(samples: ModuleType) -> None:
+def test_page_is_the_same_after_a_round_trip_and_holds_the_charts(samples: ModuleType) -> None:
     report = samples.clean()
-    assert render_report(FairnessReport.model_validate_json(report.to_json())) == render_report(report)
+    page = render_report(report)
+    assert render_report(FairnessReport.model_validate_json(report.to_json())) == page
+    assert charts.figures(report)[0].svg in page
 
 
 def test_structure_of_the_page(page: str) -> None:
@@ -454,8 +488,7 @@ def test_names_and_values_are_text_everywhere(hostile_page: str) -> None:
 # Pictures
 
 
-def test_figures_are_drawn_by_part(full: FairnessReport, page: str) -> None:
-    drawn = charts.figures(full)
+def test_figures_are_drawn_by_part(drawn: list[Figure], page: str) -> None:
     assert [getattr(figure, "part", "") for figure in drawn].count("judged") == 2
     parts = {(getattr(figure, "part", ""), figure.title) for figure in drawn}
     for wanted in (
@@ -511,29 +544,31 @@ def test_ratio_is_drawn_as_factors_of_the_reference(samples: ModuleType) -> None
     assert line_of(drawn, "Male").word == "reference"
 
 
-def test_forest_names_features_once_and_everyone_first(full: FairnessReport) -> None:
-    drawn = forest.forests(full)[0]
-    assert drawn.lines[0].name == "all examples"
-    assert [line.name for line in drawn.lines if line.heading] == [
+def test_forest_names_features_once_and_everyone_first(full: FairnessReport, drawn: list[Figure]) -> None:
+    lines = forest.forests(full)[0].lines
+    assert lines[0].name == "all examples"
+    assert [line.name for line in lines if line.heading] == [
         "age",
         "native_country",
         "race",
         "sex",
         "race × sex",
     ]
-    picture = text(charts.figures(full)[0].svg)
+    picture = text(drawn[0].svg)
     for wanted in ("Amer-Indian-Eskimo, Female", "[25, 35)", "(missing)", "Inconclusive", "−0.079", "0.102"):
         assert wanted in picture
 
 
-def test_value_of_few_examples_is_never_drawn_as_if_certain(full: FairnessReport) -> None:
+def test_value_of_few_examples_is_never_drawn_as_if_certain(
+    full: FairnessReport, drawn: list[Figure]
+) -> None:
     told = next(item for item in forest.forests(full) if item.metric == "precision")
     tones = {line.count >= 30: line.tone for line in told.lines if not line.heading}
     assert tones == {True: "info", False: "not_run"}
     crossed = heat.heat_maps(full)[1]
     few = [cell for cell in crossed.cells if cell.count < 30]
     assert {cell.tone for cell in few} == {"not_run"}
-    picture = text(charts.figures(full)[[f.title for f in charts.figures(full)].index(crossed.title)].svg)
+    picture = text(next(figure.svg for figure in drawn if figure.title == crossed.title))
     for cell in few:
         assert f"{cell.count:,}, too few" in picture
 
@@ -571,14 +606,16 @@ def test_buckets_in_a_heat_map_keep_their_order(full: FairnessReport) -> None:
     assert drawn.rows == tuple(names)
 
 
-def test_curves_are_drawn_for_each_feature_with_everyone_behind(full: FairnessReport) -> None:
-    drawn = {item.feature: item for item in reliability.curves(full)}
-    assert list(drawn) == ["age", "native_country", "race", "sex"]
-    by_sex = drawn["sex"]
+def test_curves_are_drawn_for_each_feature_with_everyone_behind(
+    full: FairnessReport, drawn: list[Figure]
+) -> None:
+    known = {item.feature: item for item in reliability.curves(full)}
+    assert list(known) == ["age", "native_country", "race", "sex"]
+    by_sex = known["sex"]
     assert [panel.name for panel in by_sex.panels] == ["Female", "Male"]
     assert list(by_sex.everyone) == full.fairness.slices[0].reliability
     assert by_sex.enough == 30
-    svg = next(figure.svg for figure in charts.figures(full) if figure.title == by_sex.title)
+    svg = next(figure.svg for figure in drawn if figure.title == by_sex.title)
     assert "n 5,374" in text(svg)
     assert "off by 0.023" in text(svg)
 
@@ -588,8 +625,8 @@ def test_everyone_has_a_curve_where_no_group_has(full: FairnessReport) -> None:
     assert [(item.feature, len(item.panels)) for item in drawn] == [(None, 1)]
 
 
-def test_charts_take_the_colour_of_the_page(full: FairnessReport) -> None:
-    for figure in charts.figures(full):
+def test_charts_take_the_colour_of_the_page(drawn: list[Figure]) -> None:
+    for figure in drawn:
         assert "currentColor" in figure.svg
         assert "#0a0b0c" not in figure.svg
         assert 'role="img"' in figure.svg
