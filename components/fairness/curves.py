@@ -201,9 +201,9 @@ class Bootstrap:
         self, entries: Ranked, own: np.ndarray, inflation: float, bins: int, replicates: int, seed: int
     ) -> None:
         mass = np.bincount(entries.rank, entries.amount, len(entries.middles))
-        quantile = np.minimum((np.cumsum(mass) - mass / 2) / mass.sum() * _QUANTILES, _QUANTILES - 1).astype(
-            int
-        )
+        # Rounded, as below, so that equal weights draw what none would, whatever their last digits are.
+        position = np.round((np.cumsum(mass) - mass / 2) / mass.sum() * _QUANTILES, 6)
+        quantile = np.minimum(position, _QUANTILES - 1).astype(int)
         bin_ = np.minimum((entries.middles * bins).astype(int), bins - 1)
         # Both ascend with the rank.
         numbered = bin_ * _QUANTILES + quantile
@@ -219,7 +219,8 @@ class Bootstrap:
         self._cells[own] = entries.cell
         shape = (2, len(self._cells), len(first))
         place = (entries.label * len(self._cells) + own) * len(first) + group[entries.rank]
-        self._counts = np.bincount(place, entries.amount, int(np.prod(shape))).reshape(shape)
+        amounts = np.bincount(place, entries.amount, int(np.prod(shape))).reshape(shape)
+        self._expected = np.round(amounts / inflation, 6)
         self._inflation = inflation
         self._replicates = replicates
         self._seed = [seed, len(self._cells), len(first)]
@@ -231,11 +232,11 @@ class Bootstrap:
             yield self._kept
             return
         rng = np.random.default_rng(self._seed)
-        label, cells, groups = self._counts.shape
-        block = max(1, _MOST_HELD // self._counts.size)
+        label, cells, groups = self._expected.shape
+        block = max(1, _MOST_HELD // self._expected.size)
         for begin in range(0, self._replicates, block):
             wanted = (label, cells, min(block, self._replicates - begin), groups)
-            drawn = rng.poisson(self._counts[:, :, None] / self._inflation, wanted).astype(np.float32)
+            drawn = rng.poisson(self._expected[:, :, None], wanted).astype(np.float32)
             drawn *= np.float32(self._inflation)
             if block >= self._replicates:
                 self._kept = drawn

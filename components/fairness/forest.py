@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
 
 from tfx_trust.components.fairness import drawing
-from tfx_trust.components.fairness.report import FairnessReport, Gap, Slice, SliceMetrics
+from tfx_trust.components.fairness.report import REST, FairnessReport, Gap, Slice, SliceMetrics
 from tfx_trust.components.page import fairness as told
 from tfx_trust.components.page import fairness_words as said
 from tfx_trust.components.page.charts import INK, VERDICT_COLOURS
@@ -122,7 +123,7 @@ class Forest:
 
 
 def forests(report: FairnessReport) -> list[Forest]:
-    """The metrics' pictures: the judged ones first, these by evidence; at most :data:`~tfx_trust.components.page.fairness.MOST_FORESTS`."""
+    """The metrics' pictures: the judged ones first, these by evidence; not more than a page bears."""
     section = report.fairness
     bounds: dict[tuple[str, str, str | None], list[told.Judged]] = {}
     for item in told.judged(section):
@@ -159,7 +160,7 @@ def _forest(report: FairnessReport, metric: str, kind: str, label_class: str | N
         if (gap.metric, gap.kind, gap.label_class) == (metric, kind, label_class)
     }
     enough = report.settings.get("min_count", 1)
-    references = {_key(dict(gap.reference)) for gap in gaps.values() if gap.reference != "rest"}
+    references = {_key(dict(gap.reference)) for gap in gaps.values() if gap.reference != REST}
     rank = {key: number for number, key in enumerate(gaps)}
     groups = [item for item in slices if item.slice]
     kept = sorted(

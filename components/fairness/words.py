@@ -96,9 +96,8 @@ def _failed(gap: Gap, section: FairnessSection) -> Finding:
         statistic=_estimate(gap, section),
         threshold=_bound(gap),
         message=f"{_comparison(gap, section.weighted)} {_allowed(gap)}",
-        remedy="Find out why: too few or spoiled training labels of the group, a feature that stands for "
-        "it, or a threshold that does not suit it. Group thresholds (ThresholdTuner) and reweighing "
-        "(Reweigher) are mitigations; a wider tolerance is a decision that someone has to answer for.",
+        remedy="Look for the cause in the group's training labels, features and threshold; ThresholdTuner and "
+        "Reweigher mitigate.",
         evidence=_evidence(gap),
     )
 

@@ -48,7 +48,7 @@ def cell_factors(sums: np.ndarray, strength: float = 1.0) -> np.ndarray:
     expected = expected_sums(sums)
     factors = np.divide(expected, sums, out=np.ones(sums.shape), where=sums > 0) ** strength
     total = float((factors * sums).sum())
-    return factors * (sums.sum() / total) if total > 0 else factors
+    return np.where(sums > 0, factors * (sums.sum() / total), 1.0) if total > 0 else factors
 
 
 def expected_sums(sums: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_gates import IdleFilter, OpinionGate, SilentGate
+from example_gates import IdleFilter, IdleModelStep, OpinionGate, SilentGate
 from google.protobuf import json_format
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
@@ -16,7 +16,7 @@ from tfx.v1.components import StatisticsGen
 from tfx_trust import schemas
 from tfx_trust.components import InputError, UsageError
 from tfx_trust.components.release.config import ReleasePolicy
-from tfx_trust.pipelines import Filter, Gate, Nodes, create_pipeline, eval_config
+from tfx_trust.pipelines import Filter, Gate, ModelStep, Nodes, create_pipeline, eval_config
 from tfx_trust.pipelines.census.data import COLUMNS, LABEL
 
 STANDARD = [
@@ -42,6 +42,15 @@ def opinion(severity: str = "info", name: str = "opinion") -> Gate:
 def idle(name: str = "idle") -> Filter:
     return Filter(
         name, lambda examples, schema: [IdleFilter(unfiltered=examples, schema=schema).with_id(name)]
+    )
+
+
+def idle_step(name: str = "step") -> ModelStep:
+    return ModelStep(
+        name,
+        lambda model, examples, schema: [
+            IdleModelStep(before=model, examples=examples, schema=schema).with_id(name)
+        ],
     )
 
 
@@ -74,13 +83,13 @@ def node(pipeline: Pipeline, name: str) -> Any:
     return next(item for item in pipeline.components if item.id == name)
 
 
-def readers(pipeline: Pipeline, producer: str) -> set[str]:
-    """Ids of the nodes that read examples from the node named."""
+def readers(pipeline: Pipeline, producer: str, kind: Any = standard_artifacts.Examples) -> set[str]:
+    """Ids of the nodes that read examples, or artifacts of another kind, from the node named."""
     return {
         item.id
         for item in pipeline.components
         for channel in item.inputs.values()
-        if channel.type is standard_artifacts.Examples and channel.producer_component_id == producer
+        if channel.type is kind and channel.producer_component_id == producer
     }
 
 
@@ -332,3 +341,61 @@ def test_a_filter_that_gives_no_examples_is_refused(compose: Callable[..., Pipel
 def test_two_filters_of_one_name_are_refused(compose: Callable[..., Pipeline]) -> None:
     with pytest.raises(UsageError, match="filter names must differ: idle"):
         compose(filters=[idle(), idle()])
+
+
+def test_what_the_last_model_step_gives_is_what_all_others_read(compose: Callable[..., Pipeline]) -> None:
+    model = standard_artifacts.Model
+    unaltered = readers(compose(gates=[opinion()]), "Trainer", model)
+    assert unaltered == {"Evaluator", "ReleaseGate", "Pusher", "opinion"}
+    looking = Gate(
+        "looking", lambda nodes: OpinionGate(model=nodes.model, severity="info").with_id("looking")
+    )
+    pipeline = compose(gates=[looking], model_steps=[idle_step("first"), idle_step("second")])
+    assert readers(pipeline, "Trainer", model) == {"first"}
+    assert readers(pipeline, "first", model) == {"second"}
+    assert readers(pipeline, "second", model) == {"Evaluator", "ReleaseGate", "Pusher", "looking"}
+
+
+def test_the_baseline_is_looked_for_beside_the_model_of_the_last_step(
+    compose: Callable[..., Pipeline],
+) -> None:
+    resolver = node(compose(model_steps=[idle_step()]), "Resolver")
+    assert resolver.raw_inputs["candidate"].producer_component_id == "step"
+
+
+def test_a_model_step_is_given_the_filtered_examples_and_the_schema(compose: Callable[..., Pipeline]) -> None:
+    step = node(compose(filters=[idle()], model_steps=[idle_step()]), "step")
+    assert step.inputs["examples"].producer_component_id == "idle"
+    assert step.inputs["schema"].producer_component_id == "ImportSchemaGen"
+
+
+def test_a_model_step_runs_anew_when_edited_and_stays_without_the_release_gate(
+    compose: Callable[..., Pipeline],
+) -> None:
+    pipeline = compose(model_steps=[idle_step()], without=["release"])
+    (flag,) = node(pipeline, "step").executor_spec.extra_flags
+    assert flag.startswith("--source_digest=")
+    assert sorted(item.id for item in pipeline.components) == sorted([*STANDARD, "step"])
+    assert node(pipeline, "Pusher").inputs["model"].producer_component_id == "step"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([ModelStep("none", lambda model, examples, schema: [])], "model step 'none' builds no component"),
+        (
+            [
+                ModelStep(
+                    "odd", lambda model, examples, schema: [StatisticsGen(examples=examples).with_id("more")]
+                )
+            ],
+            "model step 'odd': StatisticsGen comes last and has no output 'model'",
+        ),
+        ([idle_step(), idle_step()], "model step names must differ: step"),
+    ],
+)
+def test_a_model_step_that_cannot_be_is_refused(
+    compose: Callable[..., Pipeline], steps: list[ModelStep], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        compose(model_steps=steps)

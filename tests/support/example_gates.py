@@ -1,4 +1,4 @@
-"""Gates and a filter as a user would write them. In a module of its own, since TFX imports it by name."""
+"""Gates, a filter and a model step as a user would write them. In a module of its own, since TFX imports it by name."""
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -34,6 +34,16 @@ def IdleFilter(
     examples: OutputArtifact[standard_artifacts.Examples],
 ) -> None:
     """A filter to compose pipelines of; it writes nothing."""
+
+
+@component
+def IdleModelStep(
+    before: InputArtifact[standard_artifacts.Model],
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    model: OutputArtifact[standard_artifacts.Model],
+) -> None:
+    """A model step to compose pipelines of; it writes nothing."""
 
 
 def raising_run_fn(fn_args: object) -> None:

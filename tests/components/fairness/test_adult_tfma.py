@@ -36,9 +36,12 @@ def by_tfma(census_frame: pd.DataFrame) -> Rates:
             config_pb2.MetricsSpec(
                 metrics=[
                     config_pb2.MetricConfig(
-                        class_name=name, config=json.dumps({"name": name, "thresholds": [THRESHOLD]})
+                        class_name=name, config=json.dumps({"name": name, argument: threshold})
                     )
                     for name in NAMES
+                    for argument, threshold in [
+                        ("threshold", THRESHOLD) if name == "BinaryAccuracy" else ("thresholds", [THRESHOLD])
+                    ]
                 ]
             )
         ],

@@ -120,16 +120,16 @@ def test_batches_of_one_row_are_the_whole(case: str, whole: dict[str, dict[str, 
     assert concluded(sum(parts[1:], parts[0])) == whole[case]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(0, ROWS), min_size=1, max_size=6), st.randoms(use_true_random=False))
-def test_cuts_anywhere_even_into_nothing_do_not_matter(cuts: list[int], random: Any) -> None:
+def test_cuts_anywhere_even_into_nothing_do_not_matter(
+    whole: dict[str, dict[str, Any]], cuts: list[int], random: Any
+) -> None:
     ends = [0, *sorted(cuts), ROWS]
     sizes = [after - before for before, after in zip(ends, ends[1:])]
     parts = parted("weighted", np.arange(ROWS), sizes)
     random.shuffle(parts)
-    merged = sum(parts[1:], parts[0])
-    (alone,) = parted("weighted", np.arange(ROWS), ROWS)
-    assert conclude(merged).fairness == conclude(alone).fairness
+    assert concluded(sum(parts[1:], parts[0])) == whole["weighted"]
 
 
 @pytest.mark.parametrize("case", ["plain", "weighted"])

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tfx_trust.components import InputError, ThresholdSettings, UsageError, choose_thresholds
-from tfx_trust.components.mitigation.config import RATES
+from tfx_trust.components.mitigation.config import RATES, Compare
+from tfx_trust.components.mitigation.frontier import Frontier, Tally
 from tfx_trust.components.mitigation.report import GroupThresholds
 from tfx_trust.components.mitigation.thresholds import Scored, thresholds_of_table
 
@@ -81,7 +84,9 @@ def by_group(found: GroupThresholds) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
-@pytest.mark.parametrize(("seed", "compare", "weighted"), [(1, ">=", False), (2, ">", False), (3, ">=", True)])
+@pytest.mark.parametrize(
+    ("seed", "compare", "weighted"), [(1, ">=", False), (2, ">", False), (3, ">=", True)]
+)
 def test_no_other_thresholds_are_more_accurate_within_the_gap(
     constraint: str, seed: int, compare: str, weighted: bool
 ) -> None:
@@ -142,40 +147,35 @@ def test_a_weight_of_two_is_two_examples() -> None:
     assert by_group(weighted) == by_group(chosen_of(twice, max_gap=0.1))
 
 
-def test_thresholds_lie_between_scores_and_are_float32() -> None:
-    below = np.float32(0.4)
-    above = np.nextafter(below, np.float32(1))
-    scores = np.tile([float(below), float(above)], 10)
-    data = {"scores": scores, "labels": np.tile([0, 1], 10), "groups": np.repeat(["a", "b"], 10)}
-    # Group b has the label the other way round, so that the two need different thresholds.
-    data["labels"][10:] = 1
-    data["labels"][10] = 0
-    for compare in (">=", ">"):
-        found = chosen_of(data, compare=compare, constraint="equal_opportunity", max_gap=0.0)
-        assert found.after.gap.value == 0
-        for value in by_group(found).values():
-            assert value == float(np.float32(value))
-        decided = found.decide(data["scores"], data["groups"])
-        assert decided[:10].tolist() == [0, 1] * 5
+PROBABILITIES = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=12, unique=True)
 
 
-@pytest.mark.parametrize("compare", [">=", ">"])
-def test_everybody_and_nobody_can_be_decided_positive(compare: str) -> None:
-    data = {
-        "scores": np.array([0.0, 1.0] * 6),
-        "labels": np.array([0, 1] * 3 + [1, 0] * 3),
-        "groups": np.repeat(["a", "b"], 6),
-    }
-    found = chosen_of(data, compare=compare, constraint="demographic_parity", max_gap=0.0, threshold=0.25)
-    points = [choose for choose in found.curve]
-    assert points[0].gap == 0
-    one = choose_thresholds(
-        np.array([0.0, 1.0] * 4),
-        np.array([0, 0, 0, 0, 1, 1, 1, 0]),
-        np.repeat(["a", "b"], 4),
-        {"compare": compare, "min_count": 1, "constraint": "equalized_odds", "max_gap": 0.0},
-    )
-    assert set(one.decide(np.array([0.0, 1.0]), ["a", "a"])) in ({0}, {1})
+@given(scores=PROBABILITIES, common=st.floats(0, 1, width=32), compare=st.sampled_from([">=", ">"]))
+@example(scores=[0.0, 1.0], common=0.25, compare=">=")
+@example(scores=[0.0, 1.0], common=0.25, compare=">")
+@example(
+    scores=[float(np.float32(0.4)), float(np.nextafter(np.float32(0.4), np.float32(1)))],
+    common=0.5,
+    compare=">",
+)
+def test_there_is_a_threshold_between_any_two_scores_and_beyond_them(
+    scores: list[float], common: float, compare: Compare
+) -> None:
+    ascending = np.sort(np.array(scores))
+    labels = np.arange(len(scores)) % 2
+    frontier = Frontier.of(Tally.of(ascending, labels, None), ("selection_rate",), common, compare, 1000)
+    selected = []
+    for threshold in frontier.thresholds:
+        assert threshold == float(np.float32(threshold))
+        selected.append(int((ascending >= threshold if compare == ">=" else ascending > threshold).sum()))
+    assert selected == list(range(len(scores) + 1))
+    assert frontier.thresholds[frontier.common] == common
+
+
+def test_scores_that_no_float32_tells_apart_are_decided_alike() -> None:
+    close = np.array([0.4, 0.4 + 1e-12])
+    tally = Tally.of(close, np.array([0, 1]), None)
+    assert len(Frontier.of(tally, ("selection_rate",), 0.5, ">=", 1000).thresholds) == 2
 
 
 def test_a_small_group_and_an_unknown_one_keep_the_common_threshold() -> None:
@@ -219,9 +219,7 @@ def test_groups_are_crossed_of_several_features() -> None:
 def test_held_out_examples_are_measured_and_choose_nothing() -> None:
     data, other = small_data(10, rows=90), small_data(11, rows=60)
     plain = chosen_of(data, max_gap=0.1)
-    found = choose_thresholds(
-        **data, settings={"min_count": 1, "max_gap": 0.1}, held_out=Scored(**other)
-    )
+    found = choose_thresholds(**data, settings={"min_count": 1, "max_gap": 0.1}, held_out=Scored(**other))
     assert by_group(found) == by_group(plain)
     gap, accuracy = outcome_of(other, by_group(found), "equalized_odds", ">=")
     assert found.held_out_after is not None
@@ -285,6 +283,9 @@ def test_many_groups_and_scores_stay_within_the_resolution_told() -> None:
 
 
 def test_settings_say_what_is_to_be_alike() -> None:
-    assert ThresholdSettings(constraint="equalized_odds").rates == ("true_positive_rate", "false_positive_rate")
+    assert ThresholdSettings(constraint="equalized_odds").rates == (
+        "true_positive_rate",
+        "false_positive_rate",
+    )
     with pytest.raises(UsageError, match="constraint"):
         ThresholdSettings.of({"constraint": "parity"})

@@ -205,8 +205,8 @@ def test_the_other_parts_hold_their_numbers(page: str) -> None:
             "the other 8,140",
             "Bachelors, Never-married, Female education × marital_status × sex True positive rate −0.412 "
             "−0.377 −0.504 to −0.221 ± 0.1 0.241 0.618 58 < 0.0001 yes",
-            "Black, Local-gov race × workclass True positive rate −0.301 −0.062 −0.334 to 0.221 ± 0.1 0.538 0.600 "
-            "13 1 no",
+            "Black, Local-gov race × workclass True positive rate −0.301 −0.062 −0.334 to 0.221 ± 0.1 0.538 "
+            "0.600 13 1 no",
         ),
         "disparities": (
             "sex Demographic parity difference 0.192 0.180 to 0.203 Male Female 2 0 0.192",
