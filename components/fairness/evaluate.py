@@ -251,12 +251,18 @@ def _decisions(
 
 
 def _numbers_of(words: Sequence[str | None], positive: str | None) -> dict[str, int]:
-    """Decisions of two values as 0 and 1: these themselves, or the values of the label."""
+    """Decisions as 0 and 1: these themselves, or the values of the label, which may be other numbers.
+
+    It does not depend on which of them occur, since of some examples all may be decided alike.
+    """
     if positive is None:
         return USUAL
-    # Of a label of 0 and 1 it may be the 0 that counts as positive.
-    turned = USUAL.get(positive) == 0
-    numbers = {word: 1 - number if turned else number for word, number in USUAL.items()}
+    numbers: dict[str, int] = {}
+    if positive in USUAL:
+        # It may be the 0 that counts as positive.
+        numbers = {word: int(number == USUAL[positive]) for word, number in USUAL.items()}
+    elif not positive.lstrip("+-").replace(".", "", 1).isdecimal():
+        numbers = dict(USUAL)
     others = {word for word in words if word is not None and word not in {*numbers, positive}}
     if len(others) == 1:
         numbers |= dict.fromkeys(others, 0)

@@ -150,7 +150,8 @@ class _Deciding(tf.Module):
         spec = {name: tf.io.RaggedFeature(kind) for name, kind in self._features.items()}
         parsed = tf.io.parse_example(examples, spec)
         parts, there = [], tf.ones_like(examples, tf.bool)
-        for found in parsed.values():
+        # Parsed features come in the order of their names, keys are put together in that of the groups.
+        for found in (parsed[name] for name in self._features):
             texts = found if found.dtype == tf.string else tf.strings.as_string(found)
             single = texts.row_lengths() == 1
             value = _first(texts)

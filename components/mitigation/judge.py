@@ -80,7 +80,9 @@ def _of_thresholds(found: GroupThresholds, split: str, eval_split: str | None) -
     yield from _constant(adjusted, split)
     left = [item.group for item in found.groups if not item.adjusted]
     if left or found.ungrouped:
-        yield _left(left, found.ungrouped, "keep the common threshold")
+        told = [_small(left)] if left else []
+        told += [f"{_examples(found.ungrouped)} without a group"] if found.ungrouped else []
+        yield _left(f"The common threshold decides for {' and '.join(told)}.", left)
 
 
 def _held_out(found: GroupThresholds, rates: str, split: str | None) -> Iterator[Finding]:
@@ -191,28 +193,26 @@ def _of_weights(found: Reweighing, split: str, min_count: int) -> Iterator[Findi
                 ),
                 remedy="Gather examples of this kind, group by coarser values, or lower strength.",
             )
-    if found.small or found.untouched:
-        small = sum(cell.examples for cell in found.cells)
-        yield _left(found.small, found.examples - small, "keep their weight", counted=True)
+    if found.untouched:
+        why = f", among them {_small(found.small)}" if found.small else ", which have no group"
+        yield _left(f"The weight of {_examples(found.untouched)} stays as it was{why}.", found.small)
 
 
-def _left(groups: list[Slice], examples: int, what: str, *, counted: bool = False) -> Finding:
-    told = []
-    if groups:
-        told.append(f"{len(groups):,} {'group' if len(groups) == 1 else 'groups'} with too few examples")
-    if counted:
-        message = f"{examples:,} examples {what}"
-        message += f", among them {told[0]}" if told else ": a feature of their group is missing"
-    else:
-        if examples:
-            told.append(f"{examples:,} examples without a group")
-        message = f"{' and '.join(told).capitalize()} {what}"
+def _left(message: str, groups: list[Slice]) -> Finding:
     return Finding(
         check="groups_left",
         severity=Severity.INFO,
-        message=f"{message}.",
+        message=message,
         evidence={"groups": _names(groups)} if groups else {},
     )
+
+
+def _small(groups: list[Slice]) -> str:
+    return f"{len(groups):,} {'group' if len(groups) == 1 else 'groups'} with too few examples"
+
+
+def _examples(count: int) -> str:
+    return f"{count:,} {'example' if count == 1 else 'examples'}"
 
 
 def _few(adjusted: list[GroupThreshold], groups: list[GroupThreshold]) -> dict[str, object]:

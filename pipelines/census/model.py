@@ -70,7 +70,7 @@ def run_fn(fn_args: FnArgs) -> None:
     features, labels = read(fn_args.train_files, fn_args.data_accessor, transform)
 
     keras.utils.set_random_seed(hyperparameters.seed)
-    model = build_model(transform, hyperparameters)
+    model = build_model(transform, hyperparameters, float(labels.mean()))
     history = fit(model, features, labels, hyperparameters)
 
     export(model, transform, fn_args.serving_model_dir)
@@ -111,8 +111,10 @@ def read(
     return columns, columns.pop(LABEL)
 
 
-def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparameters) -> keras.Model:
-    """Build the network, not compiled.
+def build_model(
+    transform: tft.TFTransformOutput, hyperparameters: Hyperparameters, prior: float
+) -> keras.Model:
+    """Build the network, not compiled; before it learns it gives everybody the prior.
 
     Parameters
     ----------
@@ -120,6 +122,8 @@ def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparamete
         Tells how many buckets each of the bucketed features has.
     hyperparameters
         ``units`` and ``dropout`` are read.
+    prior
+        The share of positive labels.
 
     Returns
     -------
@@ -141,7 +145,13 @@ def build_model(transform: tft.TFTransformOutput, hyperparameters: Hyperparamete
     for units in hyperparameters.units:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
         hidden = keras.layers.Dropout(hyperparameters.dropout)(hidden)
-    return keras.Model({**numeric, **integer}, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    output = keras.layers.Dense(
+        1,
+        activation="sigmoid",
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(np.log(prior / (1 - prior))),
+    )
+    return keras.Model({**numeric, **integer}, output(hidden))
 
 
 def fit(

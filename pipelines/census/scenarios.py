@@ -113,7 +113,7 @@ def _copied_rows(folder: Path) -> None:
 
 
 def _spoiled_labels(folder: Path) -> None:
-    """Records two in three of the women in train who earn much as earning little: a biased labelling."""
+    """Records every other woman in train who earns much as earning little: a biased labelling."""
     earning = 0
 
     def spoiled(row: Row) -> Row:
@@ -121,7 +121,7 @@ def _spoiled_labels(folder: Path) -> None:
         if (row["sex"], row[LABEL]) != ("Female", "1"):
             return row
         earning += 1
-        return row if earning % 3 == 0 else {**row, LABEL: "0"}
+        return {**row, LABEL: "0"} if earning % 2 == 0 else row
 
     _rewrite(folder, "train", lambda rows: [spoiled(row) for row in rows])
 
@@ -175,7 +175,7 @@ SCENARIOS = {
         change_data=_unknown_category,
     ),
     "unfair": Scenario(
-        "two in three of the women who earn much are labelled as earning little in train",
+        "half of the women who earn much are labelled as earning little in train",
         blocked_by="fairness",
         change_data=_spoiled_labels,
     ),

@@ -89,7 +89,7 @@ def readers(pipeline: Pipeline, producer: str, kind: Any = standard_artifacts.Ex
         item.id
         for item in pipeline.components
         for channel in item.inputs.values()
-        if channel.type is kind and channel.producer_component_id == producer
+        if channel.type is kind and getattr(channel, "producer_component_id", None) == producer
     }
 
 

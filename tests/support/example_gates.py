@@ -1,4 +1,4 @@
-"""Gates, a filter and a model step as a user would write them. In a module of its own, since TFX imports it by name."""
+"""Gates and steps as a user would write them. In a module of its own, since TFX imports it by name."""
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component

@@ -67,11 +67,11 @@ def people(rows: int, seed: int = 0, **more: Any) -> pa.Table:
 
 
 def judged(
-    table: pa.Table | Mapping[str, Any], settings: Mapping[str, Any] = {}, **given: Any
+    table: pa.Table | Mapping[str, Any], settings: Mapping[str, Any] | None = None, **given: Any
 ) -> FairnessReport:
     """The report on a table with label `y`, score `s` and group `g`, unless it is said otherwise."""
     table = table if isinstance(table, pa.Table) else pa.table(dict(table))
-    settings = {"label": "y", "slices": [["g"]], "discover": [], **settings}
+    settings = {"label": "y", "slices": [["g"]], "discover": [], **(settings or {})}
     if not {"score", "prediction"} & set(given):
         given["score"] = "s"
     return evaluate_fairness(table, settings, **given)

@@ -17,7 +17,7 @@ from tfx_trust.pipelines.census.data import LABEL
 ROWS = 1_000
 
 
-def by_g(values: Any, settings: dict[str, Any] = {}, **given: Any) -> dict[str, int]:
+def by_g(values: Any, settings: dict[str, Any] | None = None, **given: Any) -> dict[str, int]:
     """Examples by slice, of a column."""
     report = judged(people(ROWS, g=values), settings, **given)
     return examples(report)
@@ -217,9 +217,9 @@ def test_a_feature_of_ten_thousand_values_is_refused() -> None:
 
 def test_many_values_of_three_features_need_no_table_of_all_combinations() -> None:
     random = np.random.default_rng(0)
-    names = {name: [f"v{number}" for number in random.integers(0, 3_000, 4_000)] for name in "ghk"}
+    names = {name: [f"v{number}" for number in random.integers(0, 3_000, ROWS)] for name in "ghk"}
     settings = {"slices": [["g", "h", "k"]], "max_values": 3_000, "max_distinct": 3_000}
-    report = judged(people(4_000, **names), settings)
+    report = judged(people(ROWS, **names), settings)
     assert len(report.fairness.slices) == len(set(zip(*names.values()))) + 1
 
 

@@ -117,7 +117,7 @@ def test_signatures_stay_as_they_are_beside_the_new_one(tmp_path: Path, by_sex: 
             "age": tf.io.parse_example(examples, {"age": tf.io.VarLenFeature(tf.int64)})["age"].dense_shape
         },
     }
-    model, source = exported(tmp_path, answers, by_sex)
+    model, _ = exported(tmp_path, answers, by_sex)
     assert set(model.signatures) == {"serving_default", "ages", "decisions"}
     assert set(model.signatures["serving_default"].structured_outputs) == {"outputs"}
     # As the fairness gate asks it, and as it asks any other model.
@@ -136,24 +136,25 @@ def test_the_new_outputs_may_be_put_into_the_models_own_signature(
     assert set(outputs) == {"outputs", "decision", "threshold"}
 
 
-def test_tfma_reads_the_score_where_the_signature_is_one_of_its_own(
-    tmp_path: Path, by_sex: GroupThresholds
+@pytest.mark.parametrize(("name", "known"), [("outputs", True), ("output_0", False)])
+def test_tfma_reads_the_score_where_the_new_signature_is_one_of_its_own(
+    tmp_path: Path, by_sex: GroupThresholds, name: str, known: bool
 ) -> None:
     from tensorflow_model_analysis.metrics import metric_util
     from tensorflow_model_analysis.utils import model_util
 
-    model, _ = exported(tmp_path, score_of(), by_sex)
+    model, _ = exported(tmp_path, lambda examples: {name: feature_of(examples, "score")}, by_sex)
     answer = model_util.get_callable(model)(examples=serialized(ROWS))
-    assert list(answer) == ["outputs"]
-    both = {
-        name: value.numpy()[:1]
-        for name, value in model.signatures["decisions"](examples=serialized(ROWS)).items()
-    }
-    # Why it is: of several outputs TFMA takes none by itself.
-    with pytest.raises(ValueError, match="prediction is a dict with unrecognized keys"):
-        metric_util.prepare_labels_and_predictions([1], both)
-    _, score = metric_util.prepare_labels_and_predictions([1], both, "outputs")
-    assert score.ravel().tolist() == both["outputs"].ravel().tolist()
+    assert list(answer) == [name]
+    outputs = model.signatures["decisions"](examples=serialized(ROWS))
+    both = {output: value.numpy()[:1] for output, value in outputs.items()}
+    # Why it is: of several outputs TFMA takes only one that it knows by name.
+    if not known:
+        with pytest.raises(ValueError, match="prediction is a dict with unrecognized keys"):
+            metric_util.prepare_labels_and_predictions([1], both)
+    key = None if known else name
+    _, score = metric_util.prepare_labels_and_predictions([1], both, key)
+    assert score.ravel().tolist() == both[name].ravel().tolist()
 
 
 def test_signatures_tables_files_and_warm_up_requests_of_the_model_are_kept(
