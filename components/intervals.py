@@ -131,7 +131,7 @@ def beyond(
         low, high = _wilson(shares, counts, z)
         return np.abs(gap) - np.sqrt((shares[0] - low[0]) ** 2 + (high[1] - shares[1]) ** 2)
 
-    return _inverted(lower, np.abs(gap), most)
+    return inverted(lower, np.abs(gap), most)
 
 
 def ratio(
@@ -197,7 +197,7 @@ def ratio_beyond(
     def lower(z: np.ndarray) -> np.ndarray:
         return _log_ratio(first, n_first, second, n_second, z)[0]
 
-    return _inverted(lower, np.abs(gap), -np.log(least))
+    return inverted(lower, np.abs(gap), -np.log(least))
 
 
 def paired(worse: np.ndarray, better: np.ndarray, count: np.ndarray, level: float) -> Interval:
@@ -216,7 +216,7 @@ def paired(worse: np.ndarray, better: np.ndarray, count: np.ndarray, level: floa
     return np.maximum(gap - half, -1), np.minimum(gap + half, 1)
 
 
-def _inverted(lower: Callable[[np.ndarray], np.ndarray], value: np.ndarray, bound: np.ndarray) -> np.ndarray:
+def inverted(lower: Callable[[np.ndarray], np.ndarray], value: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """P-values from the quantile at which a lower end, falling in the quantile, meets a bound."""
     begin, end = np.zeros(value.shape), np.full(value.shape, _FURTHEST)
     for _ in range(_HALVINGS):

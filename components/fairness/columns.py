@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfx_trust.components import intervals
+from tfx_trust.components.fairness.curves import Calibration, beyond_chance
 from tfx_trust.components.fairness.rates import Means, Shares
 
 
@@ -30,6 +31,8 @@ class Column:
         Least and greatest value possible.
     bound
         Greatest error by the binning of scores; none where there is none.
+    calibration
+        Of a calibration error, what it is with and without what chance adds; `basis` is that of the former.
     """
 
     value: np.ndarray
@@ -39,6 +42,7 @@ class Column:
     shares: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
     bound: np.ndarray | None = None
+    calibration: Calibration | None = None
 
     @classmethod
     def of_shares(cls, shares: Shares) -> Column:
@@ -60,6 +64,7 @@ class Column:
             self.shares,
             self.bounds,
             None if self.bound is None else self.bound[index],
+            None if self.calibration is None else self.calibration.take(index),
         )
 
     def enough(self, least: float) -> np.ndarray:
@@ -70,36 +75,67 @@ class Column:
         """Lower and upper ends."""
         if self.shares:
             return intervals.wilson(self.value, self.basis, level)
-        half = _student(level, self.effective - 1) * self.basis
+        return self._ends(intervals.quantile(level))
+
+    def _ends(self, z: np.ndarray | float) -> intervals.Interval:
+        """The interval of a mean at a standard normal quantile."""
+        half = _student(z, self.effective - 1) * self.basis
+        if self.calibration is None:
+            low, high = self.value - half, self.value + half
+        else:
+            raw, chance = self.calibration.raw, self.calibration.chance
+            low, high = beyond_chance(raw - half, chance), beyond_chance(raw + half, chance)
         least, most = self.bounds
         unknown = np.isnan(self.value) | np.isnan(half)
-        low, high = np.maximum(self.value - half, least), np.minimum(self.value + half, most)
-        return np.where(unknown, least, low), np.where(unknown, most, high)
+        return (
+            np.where(unknown, least, np.maximum(low, least)),
+            np.where(unknown, most, np.minimum(high, most)),
+        )
 
     def difference(self, other: Column, level: float) -> intervals.Interval:
         """Interval of the difference to an independent sample."""
         if self.shares:
             return intervals.newcombe(self.value, self.basis, other.value, other.basis, level)
-        deviation, freedom = _welch(self, other)
-        half = _student(level, freedom) * deviation
+        return self._difference(other, intervals.quantile(level))
+
+    def _difference(self, other: Column, z: np.ndarray | float) -> intervals.Interval:
+        """The interval of a difference of means; of calibration errors from theirs (Zou & Donner 2008)."""
         most = self.bounds[1] - self.bounds[0]
         gap = self.value - other.value
-        unknown = np.isnan(gap) | np.isnan(half)
+        if self.calibration is None:
+            deviation, freedom = _welch(self, other)
+            below = above = _student(z, freedom) * deviation
+        else:
+            (low, high), (other_low, other_high) = self._ends(z), other._ends(z)
+            below = np.hypot(self.value - low, other_high - other.value)
+            above = np.hypot(high - self.value, other.value - other_low)
+        unknown = np.isnan(gap) | np.isnan(below)
         return (
-            np.where(unknown, -most, np.maximum(gap - half, -most)),
-            np.where(unknown, most, np.minimum(gap + half, most)),
+            np.where(unknown, -most, np.maximum(gap - below, -most)),
+            np.where(unknown, most, np.minimum(gap + above, most)),
         )
 
     def beyond(self, other: Column, bound: np.ndarray | float) -> np.ndarray:
         """Two-sided p-values of a difference no greater than a bound: its interval inverted."""
         if self.shares:
             return intervals.beyond(self.value, self.basis, other.value, other.basis, bound)
+        if self.calibration is not None:
+            return self._inverted(other, bound)
         deviation, freedom = _welch(self, other)
         excess = np.abs(self.value - other.value) - bound
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(excess > 0, excess / deviation, 0.0)
         known = ~np.isnan(t) & (excess > 0)
         return np.where(known, intervals.two_sided(_normal_of(np.where(known, t, 0.0), freedom)), 1.0)
+
+    def _inverted(self, other: Column, bound: np.ndarray | float) -> np.ndarray:
+        gap = np.nan_to_num(self.value - other.value, nan=0.0)
+
+        def lower(z: np.ndarray) -> np.ndarray:
+            low, high = self._difference(other, z)
+            return np.where(gap < 0, -high, low)
+
+        return intervals.inverted(lower, np.abs(gap), np.broadcast_to(bound, gap.shape))
 
 
 def _welch(first: Column, second: Column) -> tuple[np.ndarray, np.ndarray]:
@@ -110,21 +146,25 @@ def _welch(first: Column, second: Column) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(a + b), np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), 1.0)
 
 
-def _student(level: float, freedom: np.ndarray) -> np.ndarray:
+def _student(z: np.ndarray | float, freedom: np.ndarray) -> np.ndarray:
     """Student's quantile from the normal one (Hill 1970, equation 2).
 
     To levels of 0.99 its relative error is below 1e-3 from 5 degrees of freedom on, of 1 and 2 it is exact.
     """
-    n = np.maximum(np.asarray(freedom, float), 1.0)
-    z = intervals.quantile(level)
-    exact = {1: np.tan(np.pi / 2 * level), 2: level * np.sqrt(2 / (1 - level**2))}
+    z, n = np.broadcast_arrays(z, np.maximum(np.asarray(freedom, float), 1.0))
     terms = (
         (z**3 + z) / (4 * n)
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
         + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * n**4)
     )
-    return np.where(n < 1.5, exact[1], np.where(n < 2.5, exact[2], z + terms))
+    found = z + terms
+    if (n < 2.5).any():
+        outside = intervals.two_sided(z)
+        with np.errstate(divide="ignore"):
+            one, two = 1 / np.tan(np.pi / 2 * outside), (1 - outside) * np.sqrt(2 / (outside * (2 - outside)))
+        found = np.where(n < 1.5, one, np.where(n < 2.5, two, found))
+    return found
 
 
 def _normal_of(t: np.ndarray, freedom: np.ndarray) -> np.ndarray:

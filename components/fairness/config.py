@@ -202,7 +202,8 @@ class FairnessSettings(Settings):
             raise ValueError(f"thresholds: {self.thresholds} has one twice")
         bound: set[tuple[str, str, tuple[str, ...] | None]] = set()
         for item in self.tolerances:
-            for family in item.families or [None]:
+            named: list[tuple[str, ...] | None] = [*item.families] or [None]
+            for family in named:
                 if (item.metric, item.kind, family) in bound:
                     raise ValueError(f"tolerances: the {item.kind} of {item.metric} is bounded twice")
                 if family is not None and family not in self.families:

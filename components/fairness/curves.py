@@ -119,7 +119,26 @@ class Calibration:
     @property
     def value(self) -> np.ndarray:
         """The error beyond chance; at least 0."""
-        return np.maximum(self.raw - self.chance, 0)
+        return beyond_chance(self.raw, self.chance)
+
+    def take(self, index: np.ndarray) -> Calibration:
+        """That of some slices."""
+        return Calibration(self.raw[index], self.chance[index])
+
+
+def beyond_chance(raw: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """What is left of a calibration error without what chance adds to it.
+
+    In a bin the share of positives misses the mean score by a true part and by chance, which add up as the
+    standard deviations of independent numbers do, in squares. A difference would take too much from the error
+    of a model that is not calibrated: of a true 0.067 and 1,000 examples it leaves 0.037, this 0.065.
+
+    Examples
+    --------
+    >>> beyond_chance(np.array([0.05, 0.02]), np.array([0.03, 0.03])).round(9).tolist()
+    [0.04, 0.0]
+    """
+    return np.sqrt(np.maximum(np.maximum(raw, 0) ** 2 - chance**2, 0))
 
 
 def calibration(binned: Amounts, scores: np.ndarray) -> Calibration:
@@ -294,12 +313,16 @@ def ranking_count(
 ) -> np.ndarray:
     """How many examples a share with the AUC's variance would rest on.
 
-    With it the interval takes Wilson's form, which does not leave [0, 1]. Where all replicates rank alike, as
-    those of a perfect ranking, the variance says nothing, and the smaller class is what it rests on; it is
-    never more than both classes together.
+    With it the interval takes Wilson's form, which does not leave [0, 1]. The variance is that of the
+    replicates or, if it is greater, of two exponential distributions (Newcombe 2006, method 5): of few
+    examples that happen to be ranked well the replicates vary too little. Where all of them rank alike, as
+    those of a perfect ranking, the smaller class is what it rests on; it is never more than both together.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         count = auc * (1 - auc) / deviation**2
+    both = (positives + negatives) / 2 - 1
+    modelled = positives * negatives / (1 + both * ((1 - auc) / (2 - auc) + auc / (1 + auc)))
+    count = np.where(count > 0, np.minimum(count, modelled), count)
     least, most = np.minimum(positives, negatives), positives + negatives
     count = np.where(np.isfinite(count) & (count > 0), count, least)
     return np.where(np.isnan(auc), 0.0, np.clip(count, np.minimum(1.0, least), most))

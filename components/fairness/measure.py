@@ -234,6 +234,7 @@ def _of_scores(
         calibration_deviation,
         shares=False,
         bound=np.zeros(len(every.count)),
+        calibration=calibration,
     )
     return {
         "auc": auc,

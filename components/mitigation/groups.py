@@ -151,17 +151,6 @@ def legible(group: Slice) -> bool:
     return not any(_ILLEGIBLE in value for value in group.values())
 
 
-def named(group: Slice) -> str:
-    """A group as people write it.
-
-    Examples
-    --------
-    >>> named({"race": "White", "sex": "Female"})
-    'race=White, sex=Female'
-    """
-    return ", ".join(f"{name}={value}" for name, value in group.items())
-
-
 def columns_of(groups: Any) -> dict[str, pa.Array]:
     """Group features as Arrow arrays, from a mapping by name, or from the values of one, called ``group``.
 

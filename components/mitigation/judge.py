@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tfx_trust.components.fairness.report import Slice
-from tfx_trust.components.mitigation.groups import named
-from tfx_trust.components.mitigation.report import GroupThreshold, GroupThresholds, Outcome, Reweighing
+from tfx_trust.components.mitigation.report import GroupThreshold, GroupThresholds, Outcome, Reweighing, named
 from tfx_trust.components.report import Estimate, Finding, Severity, format_number
 
 WANTED = {

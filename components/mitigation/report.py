@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pydantic
 
 from tfx_trust.components.fairness.report import Slice
 from tfx_trust.components.mitigation.config import Compare, Constraint
-from tfx_trust.components.mitigation.groups import columns_of, numbers_among
 from tfx_trust.components.report import Estimate, Model, Report
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def named(group: Slice) -> str:
+    """A group as people write it.
+
+    Examples
+    --------
+    >>> named({"race": "White", "sex": "Female"})
+    'race=White, sex=Female'
+    """
+    return ", ".join(f"{name}={value}" for name, value in group.items())
 
 
 class GroupThreshold(Model):
@@ -117,6 +129,11 @@ class GroupThresholds(Model):
         ndarray
             float32 of shape ``(rows,)``.
         """
+        # Not for those who only read a report, such as its page.
+        import numpy as np
+
+        from tfx_trust.components.mitigation.groups import columns_of, numbers_among
+
         columns = columns_of(groups)
         if not isinstance(groups, Mapping):
             columns = {self.features[0]: next(iter(columns.values()))}
@@ -135,6 +152,8 @@ class GroupThresholds(Model):
         groups
             As :meth:`thresholds_for` takes them.
         """
+        import numpy as np
+
         bounds = self.thresholds_for(groups).astype(float)
         scores = np.asarray(scores, float)
         return (scores >= bounds if self.compare == ">=" else scores > bounds).astype(np.int64)

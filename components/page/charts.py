@@ -40,7 +40,7 @@ VERDICT_COLOURS = {
 """Colours of verdicts; give each mark a shape or a word too."""
 
 VALIDATED = False
-"""Whether charts are checked against the schema of Vega-Lite, which takes longer than to draw them: tests do."""
+"""Whether charts are checked against the schema of Vega-Lite. It takes longer than to draw them: tests do."""
 
 FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 """Not the page's font: the room for each text is measured here, before the reader's fonts are known,

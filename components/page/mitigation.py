@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfx_trust.components.mitigation.config import RATES
-from tfx_trust.components.mitigation.groups import named
-from tfx_trust.components.mitigation.report import GroupThresholds, MitigationReport, Outcome
+from tfx_trust.components.mitigation.report import GroupThresholds, MitigationReport, Outcome, named
 from tfx_trust.components.report import Estimate
 
 if TYPE_CHECKING:

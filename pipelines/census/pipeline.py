@@ -34,9 +34,9 @@ EVALUATION = eval_config(
 LEAKAGE = LeakageSettings(label=LABEL, exclude=[WEIGHT])
 # Equalized odds by sex and race, to within 10 percentage points: who earns much, and who does not, should be
 # recognised as such equally often whoever they are. Ten points is wide, and yet what a careful model keeps
-# and a spoiled one does not. Selection rates are told and not bounded: in 1994 incomes differed by sex, so that a
-# model with equal rates would have to be wrong more often about one of them. By age all is told and nothing
-# judged, since earnings rise through a working life and end with it; the README tells what is found there.
+# and a spoiled one does not. Selection rates are told and not bounded: in 1994 incomes differed by sex, so
+# that a model with equal rates would have to be wrong more often about one of them. By age all is told and
+# nothing judged, since earnings rise through a working life and end with it; the README tells what is found.
 FAIRNESS = FairnessSettings(
     label=LABEL,
     slices=[["sex"], ["race"], ["sex", "race"], ["age"]],

@@ -108,7 +108,8 @@ def test_calibration_error_is_that_of_a_slow_twin_less_what_chance_gives(
     for item in census_report.fairness.slices:
         key = tuple(item.slice.items())
         assert raw[key] == pytest.approx(slow_calibration_error(rows_of(census_frame, item)), abs=1e-9)
-        assert item.metrics["calibration_error"].value == pytest.approx(max(raw[key] - chance[key], 0))
+        beyond = max(raw[key] ** 2 - chance[key] ** 2, 0) ** 0.5
+        assert item.metrics["calibration_error"].value == pytest.approx(beyond)
 
 
 def test_intervals_of_rates_are_those_of_statsmodels(census_report: FairnessReport) -> None:

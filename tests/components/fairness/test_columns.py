@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tfx_trust.components.fairness.columns import Column, _normal_of, _student
+from tfx_trust.components.intervals import quantile
 
 LEVELS = [0.8, 0.9, 0.95, 0.99]
 
@@ -15,7 +16,7 @@ LEVELS = [0.8, 0.9, 0.95, 0.99]
 def test_students_quantile_is_that_of_scipy(level: float) -> None:
     freedom = np.array([1, 2, 3, 4, 5, 8, 12, 20, 30.5, 100, 1e4, 1e8])
     expected = stats.t.ppf((1 + level) / 2, freedom)
-    found = _student(level, freedom)
+    found = _student(quantile(level), freedom)
     assert found[:2] == pytest.approx(expected[:2], rel=1e-9)
     assert found[2:] == pytest.approx(expected[2:], rel=0.01)
     assert found[4:] == pytest.approx(expected[4:], rel=1e-3)
