@@ -233,7 +233,9 @@ def done(
         beam_pipeline_args=[f"--runner={LOCAL_RUNNER}"], tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     inputs = {key: items for key, items in artifacts(root).items() if key in keys}
-    return lambda: executor(context).Do(inputs, made, properties)
+    # It packs the library for Beam's workers, ours and the Evaluator alike.
+    worker = executor(context)
+    return lambda: worker.Do(inputs, made, properties)
 
 
 def evaluator(slices: list[list[str]]) -> Callable[[Path, Path], Work]:
@@ -261,7 +263,7 @@ def fairness_evaluator(**changes: Any) -> Callable[[Path, Path], Work]:
         from tfx.types import standard_artifacts as kinds
 
         from tfx_trust.components.artifacts import FairnessReport
-        from tfx_trust.components.fairness import examples_driver, tfma_results  # noqa: F401
+        from tfx_trust.components.fairness import charts, examples_driver, tfma_results  # noqa: F401
         from tfx_trust.components.fairness.config import FairnessSettings
         from tfx_trust.components.fairness.executor import Executor
         from tfx_trust.pipelines.census.data import LABEL

@@ -10,6 +10,9 @@ from tfx_trust.components import intervals
 from tfx_trust.components.fairness.curves import Calibration, beyond_chance
 from tfx_trust.components.fairness.rates import Means, Shares
 
+# A probability that is none: so that quantiles are finite.
+_LEAST = 1e-100
+
 
 @dataclass(frozen=True)
 class Column:
@@ -160,9 +163,9 @@ def _student(z: np.ndarray | float, freedom: np.ndarray) -> np.ndarray:
     )
     found = z + terms
     if (n < 2.5).any():
-        outside = intervals.two_sided(z)
-        with np.errstate(divide="ignore"):
-            one, two = 1 / np.tan(np.pi / 2 * outside), (1 - outside) * np.sqrt(2 / (outside * (2 - outside)))
+        outside = np.maximum(intervals.two_sided(z), _LEAST)
+        one = 1 / np.tan(np.pi / 2 * outside)
+        two = (1 - outside) * np.sqrt(2 / (outside * (2 - outside)))
         found = np.where(n < 1.5, one, np.where(n < 2.5, two, found))
     return found
 

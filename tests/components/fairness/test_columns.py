@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tfx_trust.components.fairness.columns import Column, _normal_of, _student
+from tfx_trust.components.fairness.curves import Calibration, beyond_chance
 from tfx_trust.components.intervals import quantile
 
 LEVELS = [0.8, 0.9, 0.95, 0.99]
@@ -85,6 +86,22 @@ def test_of_one_example_or_none_nothing_is_known() -> None:
     low, high = column.difference(other, 0.95)
     assert (low.tolist(), high.tolist()) == ([-1] * 3, [1] * 3)
     assert column.beyond(other, 0.0).tolist() == other.beyond(column, 0.0).tolist() == [1] * 3
+
+
+def test_calibration_errors_of_few_examples_are_tested_without_a_warning() -> None:
+    raw, chance = np.array([0.4, 0.5, 0.6, 0.1]), np.array([0.3, 0.2, 0.1, 0.0])
+    count, deviation = np.array([1, 2, 3, 50]), np.array([0, 0.05, 0.05, 0.05])
+    column = Column(
+        beyond_chance(raw, chance),
+        count,
+        count.astype(float),
+        deviation,
+        shares=False,
+        calibration=Calibration(raw, chance),
+    )
+    p = column.beyond(column.take(np.array([3, 3, 3, 3])), 0.0)
+    assert ((p > 0) & (p <= 1)).all()
+    assert p[3] == 1
 
 
 def test_means_without_spread_differ_surely_or_not_at_all() -> None:

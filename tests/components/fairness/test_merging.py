@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from predictions import counted
 
-from tfx_trust.components.fairness import count, curves
+from tfx_trust.components import InputError
+from tfx_trust.components.fairness import count, curves, search
 from tfx_trust.components.fairness.conclude import conclude
 from tfx_trust.components.fairness.count import Counts
 
@@ -180,3 +181,40 @@ def test_replicates_may_be_drawn_in_blocks(
                 assert metric == other["metrics"][name]
     (one, other) = (item[0]["metrics"]["auc"] for item in (found, expected))
     assert one["high"] - one["low"] == pytest.approx(other["high"] - other["low"], rel=0.3)
+
+
+@pytest.mark.parametrize("sizes", [[ROWS], [590, 10], [10, 590], [100] * 6])
+def test_too_many_combinations_are_told_whoever_counted_them(
+    sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_MOST_CELLS", 60)
+    parts = parted("plain", np.arange(ROWS), sizes)
+    discovery = conclude(sum(parts[1:], parts[0])).fairness.discovery
+    assert discovery is not None
+    assert (discovery.candidates, discovery.features) == (0, [])
+    assert all("too many different combinations of values" in reason for reason in discovery.skipped.values())
+
+
+@pytest.mark.parametrize("sizes", [[ROWS], [300, 300], [1] * 20 + [580]])
+def test_too_many_values_are_refused_or_not_searched_whoever_counted_them(sizes: list[int]) -> None:
+    table = TABLE.append_column("id", pa.array([f"id {number}" for number in range(ROWS)]))
+    given_settings = {**PLAIN, "discover": ["g", "id"], "max_distinct": 400}
+    parts = counted(table, given_settings, sizes, score="s")
+    discovery = conclude(sum(parts[1:], parts[0])).fairness.discovery
+    assert discovery is not None
+    assert (discovery.features, discovery.skipped) == (["g"], {"id": "more than 400 different values"})
+    with pytest.raises(InputError, match="feature 'id' has more than 400 different values"):
+        parts = counted(table, {**given_settings, "slices": [["id"]]}, sizes, score="s")
+        sum(parts[1:], parts[0])
+
+
+def test_a_dictionary_is_counted_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(count, "_CHUNK", 7)
+    coded = TABLE
+    for name in ("y", "g", "rare"):
+        column = TABLE[name].combine_chunks().dictionary_encode()
+        coded = coded.set_column(coded.schema.get_field_index(name), name, column)
+    (counts,) = counted(coded, PLAIN, ROWS, **BINARY)
+    monkeypatch.undo()
+    (plain,) = parted("plain", np.arange(ROWS), ROWS)
+    assert concluded(counts) == concluded(plain)

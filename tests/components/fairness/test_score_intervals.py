@@ -1,18 +1,19 @@
-"""Intervals of metrics of scores by simulation: each draw is a slice of one table, so that one call judges all."""
+"""Intervals of metrics of scores, by simulation: each draw is a slice of one table that is judged at once."""
 
-from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from predictions import counted
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from tfx_trust.components.fairness.curves import calibration, mean_absolute_deviation
 from tfx_trust.components.fairness.measure import Measured, measure
 from tfx_trust.components.fairness.slicing import Amounts, Pooling
 
-DRAWS = 500
+DRAWS = 400
 BINS = 15
 Sample = tuple[np.ndarray, np.ndarray]
 
@@ -28,12 +29,13 @@ def measured(score: np.ndarray, label: np.ndarray) -> Measured:
     return measure(counts, Pooling(counts))[1]
 
 
-def predictions(rows: int, seed: int, off: float = 0.0, a: float = 2, b: float = 3) -> Sample:
-    """Scores, and labels that they predict: too far from 0.5 if `off` is below 0, too near if above."""
+@cache
+def predicted(rows: int, seed: int, off: float = 0.0, a: float = 2, b: float = 3) -> Measured:
+    """Metrics of scores and labels that they predict: too near 0.5 if `off` is above 0, too far if below."""
     random = np.random.default_rng(seed)
     score = random.beta(a, b, (DRAWS, rows))
     chance = np.clip(score + off * (score - 0.5), 0, 1)
-    return score, random.random((DRAWS, rows)) < chance
+    return measured(score, random.random((DRAWS, rows)) < chance)
 
 
 def true_calibration_error(off: float) -> float:
@@ -52,12 +54,12 @@ def coverage(found: Measured, metric: str, truth: float) -> float:
 # Calibration error.
 
 
-@pytest.mark.parametrize("rows", [200, 2_000])
+@pytest.mark.parametrize("rows", [200, 1_000])
 @pytest.mark.parametrize("shape", [(2, 3), (0.5, 3)])
 def test_a_calibrated_model_has_no_calibration_error_but_chance(
     rows: int, shape: tuple[float, float]
 ) -> None:
-    found = measured(*predictions(rows, 0, 0.0, *shape)).calibration
+    found = predicted(rows, 2, 0.0, *shape).calibration
     assert found is not None
     assert found.raw.mean() > 0.01
     beyond = found.raw - found.chance
@@ -70,14 +72,14 @@ def test_the_error_of_a_model_that_is_not_calibrated_does_not_depend_on_the_coun
     rows: int, off: float
 ) -> None:
     """Less chance as a difference it would be a quarter to a half too small."""
-    value = measured(*predictions(rows, 1, off)).columns["calibration_error"].value
+    value = predicted(rows, 2, off).columns["calibration_error"].value
     assert value.mean() == pytest.approx(true_calibration_error(off), rel=0.25 if rows == 200 else 0.06)
 
 
 @pytest.mark.parametrize("off", [0.0, 0.2, 0.4, -0.4, -0.8])
-@pytest.mark.parametrize("rows", [100, 1_000])
+@pytest.mark.parametrize("rows", [200, 1_000])
 def test_intervals_of_calibration_error_cover_it(rows: int, off: float) -> None:
-    found = measured(*predictions(rows, 2, off))
+    found = predicted(rows, 2, off)
     # Without error the interval begins at 0 nearly always.
     assert (
         0.92
@@ -89,8 +91,7 @@ def test_intervals_of_calibration_error_cover_it(rows: int, off: float) -> None:
 def test_slices_of_unlike_counts_differ_in_calibration_error_by_no_more_than_chance() -> None:
     """Though none is calibrated; the reference is a slice of the same model with many more examples."""
     few, many = (
-        measured(*predictions(rows, seed, -0.4)).columns["calibration_error"]
-        for rows, seed in ((150, 3), (1_500, 4))
+        predicted(rows, seed, -0.4).columns["calibration_error"] for rows, seed in ((150, 3), (1_000, 4))
     )
     p = few.beyond(many, 0.0)
     assert np.mean(p < 0.05) <= 0.07
@@ -101,8 +102,7 @@ def test_slices_of_unlike_counts_differ_in_calibration_error_by_no_more_than_cha
 
 def test_a_difference_of_calibration_errors_lies_beyond_a_bound_where_its_interval_does() -> None:
     first, second = (
-        measured(*predictions(400, seed, off)).columns["calibration_error"]
-        for seed, off in ((5, -0.8), (6, 0.0))
+        predicted(400, seed, off).columns["calibration_error"] for seed, off in ((5, -0.8), (6, 0.0))
     )
     for bound in (0.0, 0.05, 0.1):
         p = first.beyond(second, bound)
@@ -148,7 +148,7 @@ def test_the_mean_absolute_deviation_of_a_share_is_that_of_its_distribution(coun
 def test_intervals_of_brier_and_calibration_in_the_large_cover_them(
     rows: int, shape: tuple[float, float]
 ) -> None:
-    found = measured(*predictions(rows, 7, 0.0, *shape))
+    found = predicted(rows, 7, 0.0, *shape)
     a, b = shape
     # E[s (1 - s)] of a beta distribution.
     brier = a * b / ((a + b) * (a + b + 1))
@@ -195,7 +195,7 @@ def test_intervals_of_auc_cover_it_at_small_counts(
 ) -> None:
     mean = float(stats.norm.ppf(auc)) * (1 + deviation**2) ** 0.5
     found = measured(*normal(mean, positives, negatives, 8, deviation))
-    assert coverage(found, "auc", true_auc(mean, deviation)) >= 0.92
+    assert coverage(found, "auc", true_auc(mean, deviation)) >= 0.9
     if min(positives, negatives) >= 200:
         assert coverage(found, "auc", true_auc(mean, deviation)) <= 0.98
 
@@ -208,11 +208,10 @@ def test_a_perfect_ranking_is_not_a_certain_one(positives: int, negatives: int) 
         column = measured(score, values).columns["auc"]
         low, high = (float(end[0]) for end in column.interval(0.95))
         assert column.value[0] == perfect
-        # What as many right pairs of one example each would tell.
+        # What as many right decisions would tell.
         least = min(positives, negatives)
-        expected: Callable[..., tuple[float, float]] = stats.binomtest(least, least).proportion_ci
-        width = 1 - expected(0.95, method="wilson").low  # type: ignore[attr-defined]
-        assert high - low == pytest.approx(width)
+        worst, _ = proportion_confint(least, least, method="wilson")
+        assert high - low == pytest.approx(1 - worst)
 
 
 def test_the_spread_of_auc_is_that_of_resampled_examples() -> None:
