@@ -18,6 +18,9 @@ _NORMAL = NormalDist()
 # Beyond it a p-value is 0 for every purpose.
 _FURTHEST = 38.0
 _HALVINGS = 50
+# Where a cell of the table of two shares expects fewer examples, the tails are not those of Wilson's form.
+_FEW = 50.0
+_NEGLIGIBLE = 1e-16
 
 Interval = tuple[np.ndarray, np.ndarray]
 
@@ -132,6 +135,59 @@ def beyond(
         return np.abs(gap) - np.sqrt((shares[0] - low[0]) ** 2 + (high[1] - shares[1]) ** 2)
 
     return inverted(lower, np.abs(gap), most)
+
+
+def fisher(share: np.ndarray, count: np.ndarray, other: np.ndarray, other_count: np.ndarray) -> np.ndarray:
+    """Two-sided p-values of ``share == other``: twice the smaller tail of Fisher's exact test (1935).
+
+    Counts are rounded to whole numbers. It is 1 where a share is NaN or a count 0.
+
+    Examples
+    --------
+    >>> fisher(np.array([3 / 10]), np.array([10]), np.array([2 / 100]), np.array([100])).round(4).tolist()
+    [0.0119]
+    """
+    p1, n1, p2, n2 = np.broadcast_arrays(
+        *(np.asarray(item, float) for item in (share, count, other, other_count))
+    )
+    unknown = np.isnan(p1 - p2) | (n1 <= 0) | (n2 <= 0)
+    p1, p2 = np.where(unknown, 0.0, p1), np.where(unknown, 0.0, p2)
+    flipped = p1 < p2
+    n, m = np.rint(np.where(flipped, [n2, n1], [n1, n2]))
+    x, y = np.rint(np.where(flipped, [p2, p1], [p1, p2]) * [n, m])
+    first = _log_choose(n, x) + _log_choose(m, y) - _log_choose(n + m, x + y)
+    # The tail, each term as a share of the first.
+    term = total = np.ones(x.shape)
+    while (term > _NEGLIGIBLE * total).any():
+        term = term * ((n - x) * y / ((x + 1) * (m - y + 1)))
+        total = total + term
+        x, y = x + 1, y - 1
+    return np.where(unknown, 1.0, np.minimum(2 * np.exp(first) * total, 1.0))
+
+
+def unequal(share: np.ndarray, count: np.ndarray, other: np.ndarray, other_count: np.ndarray) -> np.ndarray:
+    """:func:`fisher` where few examples are expected in a cell; 0, which refuses nothing, elsewhere.
+
+    The tails of small counts are heavier than those of Wilson's form, the further out the more: of shares of
+    0.02 and 41 examples beside 12,000, a p-value of
+    0.002 is met more than four times as often. Shares that do not
+    differ at all lie within any bound, so the exact p-value is a lower bound for :func:`beyond` and
+    :func:`ratio_beyond`: with it no more are told apart than the level allows.
+    """
+    p1, n1, p2, n2 = np.broadcast_arrays(
+        *(np.asarray(item, float) for item in (share, count, other, other_count))
+    )
+    whole = np.maximum(n1 + n2, 1.0)
+    positive = p1 * n1 + p2 * n2
+    few = np.minimum(positive, whole - positive) * np.minimum(n1, n2) / whole < _FEW
+    found = np.zeros(few.shape)
+    found[few] = fisher(p1[few], n1[few], p2[few], n2[few])
+    return found
+
+
+def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    log_gamma = np.frompyfunc(math.lgamma, 1, 1)
+    return np.asarray(log_gamma(n + 1) - log_gamma(k + 1) - log_gamma(n - k + 1), float)
 
 
 def ratio(

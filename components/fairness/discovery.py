@@ -17,7 +17,7 @@ from tfx_trust.components.fairness.candidates import (
 from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.half import SLOTS, Family, Half
 from tfx_trust.components.fairness.report import Discovered
-from tfx_trust.components.intervals import beyond, newcombe
+from tfx_trust.components.intervals import beyond, newcombe, unequal
 
 _ALIKE = 0.8
 
@@ -186,7 +186,8 @@ def _measured(
     other, other_count = shares(second.total - there, hits, members)
     gap = share - other
     low, high = newcombe(share, count, other, other_count, settings.level)
-    p = np.where(signs * gap > 0, beyond(share, count, other, other_count, measures.bounds[which]), 1.0)
+    far = beyond(share, count, other, other_count, measures.bounds[which])
+    p = np.where(signs * gap > 0, np.maximum(far, unequal(share, count, other, other_count)), 1.0)
     adjusted = holm(p.tolist())
     names = sorted(values)
     discovered = []

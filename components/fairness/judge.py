@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,10 @@ from tfx_trust.components.fairness.report import Gap, GapVerdict
 
 # Told as a ratio too, though not judged: what the four-fifths rule is about.
 _TOLD_AS_RATIO = "selection_rate"
+_BEYOND: Mapping[Kind, Callable[..., np.ndarray]] = {
+    "difference": intervals.beyond,
+    "ratio": intervals.ratio_beyond,
+}
 _ORDER: dict[GapVerdict, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "insufficient": 3, "not_judged": 4}
 
 
@@ -93,25 +97,30 @@ def _compare(
 
 def _test(compared: Sequence[_Compared]) -> None:
     """Fills in the p-values; those of all shares at once, since they are searched for step by step."""
-    shares = [item for item in compared if item.own.shares and item.kind == "difference"]
+    for kind, beyond in _BEYOND.items():
+        _test_shares([item for item in compared if item.own.shares and item.kind == kind], beyond)
     for item in compared:
-        if item.kind == "ratio":
-            bases = item.own.value, item.own.basis, item.other.value, item.other.basis
-            item.p = intervals.ratio_beyond(*bases, 1.0 if item.tolerance is None else item.tolerance.bound)
-        elif not item.own.shares:
+        if not item.own.shares:
             item.p = item.own.beyond(item.other, _bound(item))
-    if shares:
-        columns = [(item.own.value, item.own.basis, item.other.value, item.other.basis) for item in shares]
-        bounds = np.concatenate([np.full(len(item.value), _bound(item)) for item in shares])
-        p1, n1, p2, n2 = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-        p_values = intervals.beyond(p1, n1, p2, n2, bounds)
-        ends = np.cumsum([len(item.value) for item in shares])[:-1]
-        for item, part in zip(shares, np.split(p_values, ends), strict=True):
-            item.p = part
+
+
+def _test_shares(compared: Sequence[_Compared], beyond: Callable[..., np.ndarray]) -> None:
+    if not compared:
+        return
+    columns = [(item.own.value, item.own.basis, item.other.value, item.other.basis) for item in compared]
+    shares = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
+    bounds = np.concatenate([np.full(len(item.value), _bound(item)) for item in compared])
+    p_values = np.maximum(beyond(*shares, bounds), intervals.unequal(*shares))
+    ends = np.cumsum([len(item.value) for item in compared])[:-1]
+    for item, part in zip(compared, np.split(p_values, ends), strict=True):
+        item.p = part
 
 
 def _bound(item: _Compared) -> float:
-    return 0.0 if item.tolerance is None else item.tolerance.bound
+    """The tolerance, or that all must be equal."""
+    if item.tolerance is None:
+        return 1.0 if item.kind == "ratio" else 0.0
+    return item.tolerance.bound
 
 
 def _correct(compared: Sequence[_Compared], settings: FairnessSettings) -> None:

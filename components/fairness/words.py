@@ -96,8 +96,8 @@ def _failed(gap: Gap, section: FairnessSection) -> Finding:
         statistic=_estimate(gap, section),
         threshold=_bound(gap),
         message=f"{_comparison(gap, section.weighted)} {_allowed(gap)}",
-        remedy="Look for the cause in the group's training labels, features and threshold; ThresholdTuner and "
-        "Reweigher mitigate.",
+        remedy="Look for the cause in the group's training labels, features and threshold; ThresholdTuner "
+        "and Reweigher mitigate.",
         evidence=_evidence(gap),
     )
 
