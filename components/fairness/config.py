@@ -77,6 +77,8 @@ class Tolerance(Settings):
             raise ValueError(f"a ratio of {self.metric} is not judged; bound its difference")
         if self.kind == "ratio" and self.bound == 0:
             raise ValueError("a ratio is never below 0: a bound of 0 allows everything")
+        if self.slices is not None and not self.slices:
+            raise ValueError("slices: an empty list binds nothing; leave it out to bind all")
         return self
 
 

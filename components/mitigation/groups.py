@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.fairness.coding import CODE_BITS, MISSING_CODE, Coder, texts
+from tfx_trust.components.fairness.coding import CODE_BITS, MISSING_CODE, Coder, distinct
 from tfx_trust.components.fairness.report import Slice
 
 NO_GROUP = -1
@@ -138,11 +137,9 @@ def numbers_among(groups: Sequence[Slice], columns: Mapping[str, pa.Array]) -> n
 
 def _numbers(array: pa.Array, numbers: Mapping[str, int]) -> np.ndarray:
     """The number of each row's value; 0 where there is none."""
-    encoded = array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()
-    words = [] if pa.types.is_null(encoded.dictionary.type) else texts(encoded.dictionary)
-    # The last one is for rows without a value.
-    table = np.array([*(0 if word is None else numbers.get(word, 0) for word in words), 0], np.int64)
-    rows: np.ndarray = table[pc.fill_null(encoded.indices, len(words)).to_numpy(zero_copy_only=False)]
+    words, places = distinct(array)
+    table = np.array([0 if word is None else numbers.get(word, 0) for word in words], np.int64)
+    rows: np.ndarray = table[places]
     return rows
 
 

@@ -17,6 +17,10 @@ GIVEN: dict[str, Any] = {"label": "y", "slices": [["g"]]}
     [
         ({"label": ""}, "label: String should have at least 1 character"),
         ({"slices": []}, "slices: List should have at least 1 item"),
+        (
+            {"tolerances": [{"metric": "auc", "bound": 0.1, "slices": []}]},
+            "slices: an empty list binds nothing; leave it out to bind all",
+        ),
         ({"slices": [[]]}, "slices: an empty list of features; all examples are always looked at"),
         ({"slices": [["g", "g"]]}, r"slices: \['g', 'g'\] names a feature twice"),
         ({"slices": [list("abcd")]}, r"slices: .* crosses 4 features; at most 3"),
