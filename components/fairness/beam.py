@@ -49,7 +49,10 @@ class CountFairness(beam.CombineFn):
 
     def merge_accumulators(self, parts: Iterable[Counts]) -> Counts:
         """Of all parts together."""
-        return sum(parts, Counts(self._plan))
+        total = Counts(self._plan)
+        for part in parts:
+            total += part
+        return total
 
     def compact(self, counts: Counts) -> Counts:
         """The same, as small as can be."""

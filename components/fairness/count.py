@@ -208,8 +208,8 @@ class Counts:
             decision, labels = (level == labels).astype(np.int64), np.ones_like(labels)
         self.search.add({name: codes[name] for name in self.plan.searched}, labels, decision)
 
-    def __add__(self, other: Counts) -> Counts:
-        """The counts of both; this one takes the other in."""
+    def __iadd__(self, other: Counts) -> Counts:
+        """Takes the counts of other examples in."""
         self.examples += other.examples
         self.labels.merge(other.labels)
         codes = {}
