@@ -5,9 +5,9 @@ positive rate for all: no gap is true. A draw counts where any of the gaps betwe
 and sex x race, in both rates, is judged as told. Beside the gate stand two rules in use: the widest gap of
 the estimates alone, and every gap tested at 0.05 without a correction.
 
-Power: slices of one count beside a reference of 20,000 with a rate of exactly 0.10, their own rate being 0.25 (a gap
-of 0.15) or 0.10 (none); alone, and as one of 25 comparisons, the first of which Holm's correction judges at
-0.05 / 25. The count is that of the metric's denominator: of a false positive rate, the negatives.
+Power: slices of one count beside a reference of 20,000 with a rate of exactly 0.10, their own rate being 0.25
+(a gap of 0.15) or 0.10 (none); alone, and as one of 25 comparisons, the first of which Holm's correction
+judges at 0.05 / 25. The count is that of the metric's denominator: of a false positive rate, the negatives.
 
 All is drawn from a seed, and counted, measured and judged as the gate does it. Prints Markdown.
 

@@ -12,12 +12,14 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from tfx_trust.components.intervals import (
     beyond,
+    fisher,
     newcombe,
     paired,
     quantile,
     ratio,
     ratio_beyond,
     two_sided,
+    unequal,
     wilson,
 )
 
@@ -254,6 +256,46 @@ def test_equal_shares_are_rarely_told_apart(shape: tuple[int, int], truth: float
 def test_a_gap_that_is_just_tolerated_is_rarely_told_to_be_beyond(truth: float) -> None:
     share, other, chance = pairs((200, 1_000), (truth + 0.1, truth))
     assert chance[beyond(share, np.array(200), other, np.array(1_000), 0.1) < 0.05].sum() <= 0.04
+
+
+# The exact test of equality.
+
+
+@given(observed(), observed())
+def test_fisher_is_twice_the_smaller_tail_of_scipy(one: Share, two: Share) -> None:
+    """Of whole counts; others are rounded."""
+    (n, m) = (int(one[1]), int(two[1]))
+    x, y = round(one[0] * n), round(two[0] * m)
+    table = [[x, n - x], [y, m - y]]
+    tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
+    inputs = [np.array(value) for value in (x / n, n, y / m, m)]
+    assert float(fisher(*inputs)) == pytest.approx(min(2 * min(tails), 1), rel=1e-8)
+    assert float(fisher(*inputs[2:], *inputs[:2])) == pytest.approx(float(fisher(*inputs)), rel=1e-8)
+
+
+def test_fisher_knows_nothing_of_a_share_of_nothing() -> None:
+    unknown = np.array([np.nan, 0.5]), np.array([0, 10]), np.array([0.5, np.nan]), np.array([10, 0])
+    assert fisher(*unknown).tolist() == [1, 1]
+    assert unequal(*unknown).tolist() == [0, 0]
+
+
+def test_the_exact_test_has_its_say_where_few_are_expected() -> None:
+    share, count = np.array([2 / 41, 0.12]), np.array([41, 5_000])
+    other, other_count = np.array([0.02, 0.1]), np.array([12_000, 12_000])
+    p = fisher(share, count, other, other_count)
+    assert unequal(share, count, other, other_count).tolist() == [p[0], 0]
+
+
+@pytest.mark.parametrize("truth", [0.002, 0.02, 0.1])
+@pytest.mark.parametrize("level", [0.05, 0.002])
+def test_equal_shares_of_few_are_told_apart_no_more_often_than_allowed(truth: float, level: float) -> None:
+    """Far out Newcombe's interval alone would not keep to it."""
+    share, other, chance = pairs((41, 2_000), (truth, truth))
+    both = share, np.array(41), other, np.array(2_000)
+    plain = beyond(*both, 0.0)
+    assert chance[np.maximum(plain, unequal(*both)) < level].sum() <= level
+    if level < 0.05 and truth < 0.1:
+        assert chance[plain < level].sum() > 3 * level
 
 
 # Ratios.
