@@ -31,7 +31,9 @@ LABELS = 230
 _WORD = 232
 # Of the difference between a metric's least and greatest value, on either side.
 _MARGIN = 0.04
-# Of numbers that are shares.
+# Names up to so many letters fit, whatever the letters.
+_LONG = 20
+# Metrics that may be below 0.
 _SIGNED = ("calibration_in_the_large",)
 _Key = tuple[tuple[str, str], ...]
 
@@ -313,6 +315,7 @@ def _forest_texts(forest: Forest) -> list[Any]:
     right: list[dict[str, Any]] = []
     left: list[dict[str, Any]] = []
     headings: list[dict[str, Any]] = []
+    long: list[dict[str, Any]] = []
 
     def say(where: list[dict[str, Any]], text: str, place: float, at: float) -> None:
         if text:
@@ -322,7 +325,7 @@ def _forest_texts(forest: Forest) -> list[Any]:
         if line.heading:
             say(headings, line.name, -LABELS, place + 0.5)
             continue
-        say(right, line.name, -14, place + 0.5)
+        say(long if len(line.name) > _LONG else right, line.name, -14, place + 0.5)
         say(right, said.rate(line.value), value, place + 0.5)
         say(right, line.gap, gap, place + 0.5)
         say(right, f"{line.count:,}", count, place + 0.5)
@@ -334,7 +337,9 @@ def _forest_texts(forest: Forest) -> list[Any]:
         say(right, "verdict", word + 38, -0.4)
     height = len(forest.lines)
     return [
-        drawing.texts(right, height, align="right", limit=LABELS - 20),
+        drawing.texts(right, height, align="right"),
+        # To cut a text at its width costs more than all the rest of a picture, so what is short is not asked.
+        drawing.texts(long, height, align="right", limit=LABELS - 20),
         drawing.texts(left, height, align="left"),
         drawing.texts(headings, height, align="left", fontWeight=600, limit=LABELS + PLOT_WIDTH),
     ]

@@ -12,9 +12,11 @@ False
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +44,38 @@ VERDICT_COLOURS = {
 VALIDATED = False
 """Whether charts are checked against the schema of Vega-Lite. It takes longer than to draw them: tests do."""
 
+_ADDRESSES = "rfc3987_syntax"
+
 FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 """Not the page's font: the room for each text is measured here, before the reader's fonts are known,
 so it must be a font that is equally wide everywhere."""
+
+
+@contextlib.contextmanager
+def checked() -> Iterator[None]:
+    """Within it, Altair checks each part of a chart as it is made, if :data:`VALIDATED` says so."""
+    with _quickly_loaded():
+        from altair.utils.schemapi import debug_mode
+
+    with debug_mode(VALIDATED):
+        yield
+
+
+@contextlib.contextmanager
+def _quickly_loaded() -> Iterator[None]:
+    """Within it, Altair is loaded without a grammar that takes most of the time and that no chart needs.
+
+    It loads jsonschema, which builds a parser of internationalized addresses as it is loaded, if the package
+    for that is there; without it, jsonschema merely does not check such addresses.
+    """
+    known = _ADDRESSES in sys.modules
+    if not known:
+        sys.modules[_ADDRESSES] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not known:
+            sys.modules.pop(_ADDRESSES, None)
 
 
 @dataclass(frozen=True)

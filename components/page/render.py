@@ -121,5 +121,8 @@ def _figures(report: Report) -> Sequence[Figure]:
         return ()
     if importlib.util.find_spec(f"{package}.charts") is None:
         return ()
-    figures: Sequence[Figure] = importlib.import_module(f"{package}.charts").figures(report)
+    from tfx_trust.components.page.charts import checked
+
+    with checked():
+        figures: Sequence[Figure] = importlib.import_module(f"{package}.charts").figures(report)
     return figures
