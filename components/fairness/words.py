@@ -68,6 +68,7 @@ def findings(section: FairnessSection, settings: FairnessSettings) -> Iterator[F
     for gap in _unmirrored([gap for gap in judged if gap.verdict == "fail"], section):
         yield _failed(gap, section)
     yield from _undecided(judged, section, settings)
+    yield from _unjudged(judged, settings)
     yield from _insufficient(judged, settings)
     yield from _regressions(section, settings)
     yield from _discoveries(section.discovered, section, settings)
@@ -172,6 +173,24 @@ def _undecided(
                     for gap in open_[:_LISTED]
                 ]
             },
+        )
+
+
+def _unjudged(judged: Sequence[Gap], settings: FairnessSettings) -> Iterator[Finding]:
+    """Tolerances that were held against nothing: not a pass, whatever insufficient slices do otherwise."""
+    held = {(gap.metric, gap.kind) for gap in judged if gap.verdict != "insufficient"}
+    for metric, kind in dict.fromkeys((item.metric, item.kind) for item in settings.tolerances):
+        if (metric, kind) in held:
+            continue
+        asked = any((gap.metric, gap.kind) == (metric, kind) for gap in judged)
+        why = "no slice has enough examples" if asked else "there is nothing to compare"
+        yield Finding(
+            check="fairness_insufficient",
+            severity=Severity.NOT_RUN,
+            subject=metric,
+            message=f"The {kind} of the {METRICS[metric]} was not judged at all: {why}.",
+            remedy="Give more examples of each group, or features with two groups or more; metrics of "
+            "scores need scores beside the decisions. Else leave the tolerance out.",
         )
 
 

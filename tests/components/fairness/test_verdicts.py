@@ -154,7 +154,23 @@ def test_a_slice_that_is_everybody_has_nothing_to_be_compared_with() -> None:
     )
     assert report.fairness.disparities == []
     assert of_slice(report, {"g": "only"}).metrics == of_slice(report).metrics
-    assert str(report.verdict) == "pass"
+    # Nothing was judged, which is no pass.
+    assert str(report.verdict) == "not_run"
+    messages = [finding.message for finding in report.findings if str(finding.severity) == "not_run"]
+    assert messages == [
+        "The difference of the false positive rate was not judged at all: no slice has enough examples.",
+        "The difference of the true positive rate was not judged at all: no slice has enough examples.",
+    ]
+
+
+def test_a_tolerance_of_a_metric_that_needs_scores_is_not_judged_without_them() -> None:
+    table = cells({"a": (900, 100, 100, 900), "b": (900, 100, 100, 900)})
+    settings = {"tolerances": [{**FPR, "bound": 0.2}, {"metric": "auc", "bound": 0.1}]}
+    report = judged(table, settings, prediction="p")
+    assert str(report.verdict) == "not_run"
+    (finding,) = [finding for finding in report.findings if str(finding.severity) == "not_run"]
+    assert (finding.check, finding.subject) == ("fairness_insufficient", "auc")
+    assert finding.message == "The difference of the AUC was not judged at all: there is nothing to compare."
 
 
 # Many comparisons.
@@ -276,7 +292,10 @@ def test_what_is_not_decided_does_what_the_settings_say(effect: str, expected: t
     [("note", ("info", "pass")), ("warn", ("warn", "warn")), ("block", ("inconclusive", "inconclusive"))],
 )
 def test_what_was_discovered_does_what_the_settings_say(effect: str, expected: tuple[str, str]) -> None:
-    table = {**cells({"a": (900, 100, 100, 900), "b": (100, 900, 100, 900)}), "only": ["same"] * 4_000}
+    table = {
+        **cells({"a": (900, 100, 100, 900), "b": (100, 900, 100, 900)}),
+        "only": ["one", "other"] * 2_000,
+    }
     settings = {
         "slices": [["only"]],
         "discover": ["g"],
