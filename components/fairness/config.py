@@ -100,7 +100,8 @@ class FairnessSettings(Settings):
     """Values of a label of several classes, in the order of the model's outputs. Each is then judged against
     the rest, and the decision is the class with the highest score."""
     weight: str | None = None
-    """Feature that holds the example weight; intervals then rest on the effective count."""
+    """Feature that holds the example weight; intervals then rest on the effective count. The comparison with
+    the baseline and the slice discovery count examples without it."""
 
     slices: list[list[str]] = pydantic.Field(min_length=1)
     """Features by which to slice, as the raw examples have them: ``[["sex"], ["race"], ["sex", "race"]]``."""
@@ -139,7 +140,8 @@ class FairnessSettings(Settings):
     on_insufficient: Effect = "note"
     """What a slice with too few examples to judge does."""
     max_regression: Share = 0.0
-    """By how much more often than the baseline a slice may be decided wrongly, beyond chance."""
+    """By how much more often than the baseline a slice may be decided wrongly: above it, beyond chance, it is
+    worse."""
     on_regression: Literal["note", "warn", "fail"] = "warn"
     """What a slice does that the model treats worse than the baseline did."""
 

@@ -205,11 +205,20 @@ def _edges(
             if name in settings.features:
                 raise unknown("column of the training examples", name, train.column_names)
             raise InputError(f"the training examples have no column {name!r}, whose quantiles were asked for")
-        return edges_of_column(train[name], wanted, name)
+        try:
+            return edges_of_column(train[name], wanted, name)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise InputError(
+                f"column {name!r} is {train[name].type} in the training examples and a number in the "
+                "predictions; give training examples in which it is a number, or name the edges"
+            ) from None
 
     def wide(name: str) -> bool:
         if train is None or name not in train.column_names:
             return False
+        if not (pa.types.is_integer(train[name].type) or pa.types.is_floating(train[name].type)):
+            # Told when its quantiles are asked for.
+            return True
         return bool(pc.count_distinct(train[name]).as_py() > settings.max_values)
 
     given = {name: list(of) for name, of in {**edges, **settings.buckets}.items() if not isinstance(of, int)}

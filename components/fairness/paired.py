@@ -39,8 +39,10 @@ def beside_baseline(
     asked = [change for change in changes if change.count >= settings.min_count]
     for change, adjusted in zip(asked, method([change.p or 0.0 for change in asked]), strict=True):
         change.p_adjusted = adjusted
+    comparisons = 1 if settings.correction == "none" else max(1, len(asked))
+    surely = 1 - (1 - settings.level) / comparisons
     for change in changes:
-        change.verdict = _verdict(change, settings)
+        change.verdict = _verdict(change, settings, surely)
     pairs = _pairs(counts, measured[0])
     return Baseline(
         examples=int(pairs.sum()),
@@ -89,14 +91,22 @@ def _changes(counts: Counts, measured: Measured, level: float) -> list[BaselineC
     return found
 
 
-def _verdict(change: BaselineChange, settings: FairnessSettings) -> _Judged:
+def _verdict(change: BaselineChange, settings: FairnessSettings, surely: float) -> _Judged:
+    """What a change amounts to; `surely` is the level that holds for all changes together (Bonferroni)."""
     if change.p_adjusted is None or change.value is None or change.high is None:
         return "insufficient"
     if change.p_adjusted < 1 - settings.level:
         if change.value < 0:
             return "better"
-        # Worse beyond chance, though maybe by no more than is allowed.
-        return "worse" if change.value > settings.max_regression else "inconclusive"
+        return "worse" if _beyond_allowed(change, settings.max_regression, surely) else "inconclusive"
     # Where no decision differs nothing has changed, whatever the interval.
     unchanged = not change.worse and not change.better
     return "pass" if unchanged or change.high <= settings.max_regression else "inconclusive"
+
+
+def _beyond_allowed(change: BaselineChange, most: float, surely: float) -> bool:
+    """Whether a change for the worse, which is more than chance, is more than is allowed, too."""
+    if not most:
+        return True
+    worse, better, count = (np.array(number) for number in (change.worse, change.better, change.count))
+    return float(intervals.paired(worse, better, count, surely)[0]) > most

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from tfx_trust.components.fairness.config import Effect, FairnessSettings
+from tfx_trust.components.fairness.config import Effect, FairnessSettings, Tolerance
 from tfx_trust.components.fairness.report import (
     BaselineChange,
     Discovered,
@@ -147,10 +147,13 @@ def _allowed(gap: Gap) -> str:
 def _undecided(
     judged: Sequence[Gap], section: FairnessSection, settings: FairnessSettings
 ) -> Iterator[Finding]:
-    for metric in dict.fromkeys(gap.metric for gap in judged):
-        open_ = [gap for gap in judged if gap.metric == metric and gap.verdict == "inconclusive"]
+    for metric, kind in dict.fromkeys((gap.metric, gap.kind) for gap in judged):
+        open_ = [
+            gap for gap in judged if (gap.metric, gap.kind, gap.verdict) == (metric, kind, "inconclusive")
+        ]
         if not open_:
             continue
+        what = METRICS[metric] if kind == "difference" else f"ratio of the {METRICS[metric]}"
         widest = max(open_, key=lambda gap: max(abs(gap.low or 0), abs(gap.high or 0)))
         yield Finding(
             check="fairness_undecided",
@@ -158,7 +161,7 @@ def _undecided(
             subject=metric,
             statistic=_estimate(widest, section),
             threshold=_bound(widest),
-            message=f"For {_slices(len(open_))} the examples do not settle whether the {METRICS[metric]} "
+            message=f"For {_slices(len(open_))} the examples do not settle whether the {what} "
             f"lies within its tolerance: {_names(open_)}.",
             remedy="Collect more examples of these groups, or accept in writing that it is not known.",
             evidence={
@@ -178,20 +181,32 @@ def _undecided(
 
 def _unjudged(judged: Sequence[Gap], settings: FairnessSettings) -> Iterator[Finding]:
     """Tolerances that were held against nothing: not a pass, whatever insufficient slices do otherwise."""
-    held = {(gap.metric, gap.kind) for gap in judged if gap.verdict != "insufficient"}
-    for metric, kind in dict.fromkeys((item.metric, item.kind) for item in settings.tolerances):
-        if (metric, kind) in held:
+    for item in settings.tolerances:
+        asked = [gap for gap in judged if _binding(gap, settings) is item]
+        if any(gap.verdict != "insufficient" for gap in asked):
             continue
-        asked = any((gap.metric, gap.kind) == (metric, kind) for gap in judged)
+        where = f" by {', '.join(' × '.join(family) for family in item.families)}" if item.slices else ""
         why = "no slice has enough examples" if asked else "there is nothing to compare"
         yield Finding(
             check="fairness_insufficient",
             severity=Severity.NOT_RUN,
-            subject=metric,
-            message=f"The {kind} of the {METRICS[metric]} was not judged at all: {why}.",
+            subject=item.metric,
+            message=f"The {item.kind} of the {METRICS[item.metric]}{where} was not judged at all: {why}.",
             remedy="Give more examples of each group, or features with two groups or more; metrics of "
             "scores need scores beside the decisions. Else leave the tolerance out.",
         )
+    if not settings.tolerances:
+        yield Finding(
+            check="fairness_compared",
+            severity=Severity.INFO,
+            subject="0 comparisons",
+            message="No gap was judged: no tolerance is set.",
+            remedy="Set tolerances to have gaps judged.",
+        )
+
+
+def _binding(gap: Gap, settings: FairnessSettings) -> Tolerance | None:
+    return settings.tolerance(gap.metric, gap.kind, tuple(sorted(gap.slice)))
 
 
 def _insufficient(judged: Sequence[Gap], settings: FairnessSettings) -> Iterator[Finding]:
@@ -204,7 +219,7 @@ def _insufficient(judged: Sequence[Gap], settings: FairnessSettings) -> Iterator
         severity=_EFFECTS[settings.on_insufficient],
         subject=f"{_slices(len(slices))}",
         threshold=float(settings.min_count),
-        message=f"{len(few):,} comparisons, of {_slices(len(slices))}, were not judged: fewer than "
+        message=f"{_comparisons(len(few))} not judged, of {_slices(len(slices))}: fewer than "
         f"{settings.min_count} examples to count in the slice or in what it is compared with.",
         remedy="Collect more examples of these groups, slice more coarsely, or accept in writing that it is "
         "not known.",
@@ -246,7 +261,7 @@ def _regressions(section: FairnessSection, settings: FairnessSettings) -> Iterat
                 method="Bonett & Price, paired",
             ),
             threshold=settings.max_regression,
-            message=f"{_regression(worst)}{others}",
+            message=f"{_regression(worst)}{others}{_unweighted(section)}",
             remedy="Compare the training data and settings of both models for these groups.",
             evidence={
                 "test": "McNemar, exact",
@@ -264,6 +279,10 @@ def _regressions(section: FairnessSection, settings: FairnessSettings) -> Iterat
                 ],
             },
         )
+
+
+def _unweighted(section: FairnessSection) -> str:
+    return " Counted are examples, without their weights." if section.weighted else ""
 
 
 def _regression(change: BaselineChange) -> str:
@@ -296,7 +315,8 @@ def _discoveries(
             threshold=item.tolerance,
             message=f"A slice that nobody named stands out: the {METRICS[item.metric]} is "
             f"{_number(item.slice_value)} for {slice_name(item.slice)} and {_number(item.rest_value)} for "
-            "all others, found on one half of the examples and confirmed on the other.",
+            "all others, found on one half of the examples and confirmed on the other"
+            f"{', counted without weights' if section.weighted else ''}.",
             remedy="Look whether the slice stands for people who are to be protected; name it as a slice to "
             "have it judged every time.",
             evidence={"p": item.p, "p_adjusted": item.p_adjusted, "found_gap": item.found},
@@ -336,6 +356,10 @@ def _names(items: Sequence[Gap | BaselineChange]) -> str:
     shown = list(dict.fromkeys(_subject(item.slice, item.label_class) for item in items))
     more = len(shown) - 4
     return "; ".join(shown[:4]) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def _comparisons(number: int) -> str:
+    return f"{number:,} comparison was" if number == 1 else f"{number:,} comparisons were"
 
 
 def _slices(number: int) -> str:

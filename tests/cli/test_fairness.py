@@ -498,3 +498,16 @@ def test_plain_files_load_no_tensorflow(unfair: Path, fair: Path, tmp_path: Path
 def test_help_loads_nothing_that_takes_time(tmp_path: Path) -> None:
     loaded = modules_after(tmp_path, "fairness", "--help")
     assert not loaded.intersection((*HEAVY, "numpy", "pyarrow", "altair", "jinja2"))
+
+
+def test_training_examples_of_another_type_are_told_in_one_line(call: FairnessCall, tmp_path: Path) -> None:
+    rows = {"y": [0, 1] * 50, "s": [0.25, 0.75] * 50, "sex": ["F", "M"] * 50, "age": [20.5, 40.25] * 50}
+    path = write_csv(tmp_path / "predictions.csv", rows)
+    train = write_csv(tmp_path / "train.csv", {"age": ["old", "young"] * 50})
+    basic = (path, "--label", "y", "--score", "s", "--train", train)
+    refused = call(*basic, "--slice", "age")
+    assert refused.status == 1
+    assert "column 'age' is string in the training examples" in refused.err
+    # One that is only searched is left out of the search.
+    found = call(*basic, "--slice", "sex", "--json", "-").report.fairness.discovery
+    assert "age" in found.skipped

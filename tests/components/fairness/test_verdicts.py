@@ -163,6 +163,35 @@ def test_a_slice_that_is_everybody_has_nothing_to_be_compared_with() -> None:
     ]
 
 
+def test_a_tolerance_of_some_slices_alone_is_no_pass_where_they_cannot_be_judged() -> None:
+    table = cells({"a": (900, 100, 100, 900), "b": (900, 100, 100, 900)})
+    settings = {
+        "slices": [["g"], ["only"]],
+        "tolerances": [{**FPR, "bound": 0.2}, {**FPR, "bound": 0.1, "slices": [["only"]]}],
+    }
+    report = judged({**table, "only": ["same"] * 4_000}, settings, prediction="p")
+    assert str(report.verdict) == "not_run"
+    (message,) = [finding.message for finding in report.findings if str(finding.severity) == "not_run"]
+    assert "false positive rate by only was not judged at all: no slice has enough examples" in message
+
+
+def test_without_tolerances_it_is_said_that_nothing_is_judged() -> None:
+    table = cells({"a": (900, 100, 100, 900), "b": (900, 100, 100, 900)})
+    report = judged(table, {"tolerances": [], "discover": []}, prediction="p")
+    assert [finding.message for finding in report.findings] == ["No gap was judged: no tolerance is set."]
+
+
+def test_undecided_gaps_are_told_once_a_kind_and_counted_by_slice() -> None:
+    table = cells({"a": (60, 40, 40, 60), "b": (55, 45, 45, 55), "c": (50, 50, 50, 50)})
+    rate = {"metric": "selection_rate"}
+    settings = {"tolerances": [{**rate, "bound": 0.05}, {**rate, "kind": "ratio", "bound": 0.9}]}
+    report = judged(table, {**settings, "discover": []}, prediction="p")
+    messages = [item.message for item in report.findings if item.check == "fairness_undecided"]
+    assert len(messages) == 2
+    assert all(message.startswith("For 3 slices") for message in messages)
+    assert "the ratio of the selection rate lies" in messages[1]
+
+
 def test_a_tolerance_of_a_metric_that_needs_scores_is_not_judged_without_them() -> None:
     table = cells({"a": (900, 100, 100, 900), "b": (900, 100, 100, 900)})
     settings = {"tolerances": [{**FPR, "bound": 0.2}, {"metric": "auc", "bound": 0.1}]}
@@ -325,7 +354,7 @@ def test_a_regression_may_be_allowed_up_to_a_bound() -> None:
     table = cells({"a": (260, 40, 100, 100), "b": (300, 0, 100, 100)})
     before = [int(decision and (group, label) != ("a", 0)) for group, label, decision in zip(*table.values())]
     verdicts = {}
-    for bound in (0.0, 0.1, 0.2, 0.3):
+    for bound in (0.0, 0.05, 0.1, 0.3):
         settings = {"tolerances": [], "max_regression": bound}
         report = judged({**table, "before": before}, settings, prediction="p", baseline_prediction="before")
         assert report.fairness.baseline is not None
@@ -334,4 +363,20 @@ def test_a_regression_may_be_allowed_up_to_a_bound() -> None:
             for change in report.fairness.baseline.changes
             if (change.metric, change.slice) == ("false_positive_rate", {"g": "a"})
         ]
-    assert verdicts == {0.0: "worse", 0.1: "worse", 0.2: "inconclusive", 0.3: "inconclusive"}
+    # It is 0.133; that this is more than 0.1 the examples do not tell.
+    assert verdicts == {0.0: "worse", 0.05: "worse", 0.1: "inconclusive", 0.3: "inconclusive"}
+
+
+def test_a_change_as_large_as_is_allowed_is_hardly_ever_found_worse() -> None:
+    random = np.random.default_rng(5)
+    worse = 0
+    for _ in range(60):
+        changed = random.random(4_000) < 0.02
+        table = {"y": [0, 1] * 2_000, "g": ["a", "a", "b", "b"] * 1_000}
+        before = np.array(table["y"])
+        table |= {"p": np.where(changed, 1 - before, before), "before": before}
+        settings = {"tolerances": [], "max_regression": 0.02}
+        report = judged(table, settings, prediction="p", baseline_prediction="before")
+        assert report.fairness.baseline is not None
+        worse += any(change.verdict == "worse" for change in report.fairness.baseline.changes)
+    assert worse <= 3
