@@ -25,6 +25,9 @@ class Batch:
         Of shape ``(rows,)``: 0 or 1, or the index of a class; none where scores are decided by a threshold.
     baseline_scores, baseline_decisions
         The same of the baseline model; none without one.
+    negative_words
+        Words that decisions have and that were taken for negative ones: to be values of the label, which
+        only all examples together tell.
     """
 
     columns: Mapping[str, pa.Array]
@@ -32,6 +35,7 @@ class Batch:
     decisions: np.ndarray | None = None
     baseline_scores: np.ndarray | None = None
     baseline_decisions: np.ndarray | None = None
+    negative_words: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:

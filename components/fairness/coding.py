@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.fairness.report import MISSING, OTHER
 
 MISSING_CODE = 0
 CODE_BITS = 12
@@ -169,9 +171,15 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
+        value = value.decode(errors="replace")
     if isinstance(value, float):
         if math.isnan(value):
             return None
         return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
-    return str(value)
+    if isinstance(value, Decimal):
+        return str(int(value)) if value == value.to_integral_value() else str(value.normalize())
+    text = str(value)
+    if text == MISSING:
+        return None
+    # What is pooled has that name.
+    return repr(text) if text == OTHER else text

@@ -74,10 +74,16 @@ class Column:
         """Which rest on so many effective examples; equal weights are not to miss it by rounding."""
         return np.asarray(self.effective >= least * (1 - 1e-9))
 
+    @property
+    def slack(self) -> np.ndarray:
+        """By how much the value may be off since scores are binned: intervals and tolerances widen by it."""
+        return np.zeros(len(self.value)) if self.bound is None else np.nan_to_num(self.bound)
+
     def interval(self, level: float) -> intervals.Interval:
         """Lower and upper ends."""
         if self.shares:
-            return intervals.wilson(self.value, self.basis, level)
+            low, high = intervals.wilson(self.value, self.basis, level)
+            return np.maximum(low - self.slack, 0), np.minimum(high + self.slack, 1)
         return self._ends(intervals.quantile(level))
 
     def _ends(self, z: np.ndarray | float) -> intervals.Interval:
@@ -98,7 +104,9 @@ class Column:
     def difference(self, other: Column, level: float) -> intervals.Interval:
         """Interval of the difference to an independent sample."""
         if self.shares:
-            return intervals.newcombe(self.value, self.basis, other.value, other.basis, level)
+            low, high = intervals.newcombe(self.value, self.basis, other.value, other.basis, level)
+            slack = self.slack + other.slack
+            return np.maximum(low - slack, -1), np.minimum(high + slack, 1)
         return self._difference(other, intervals.quantile(level))
 
     def _difference(self, other: Column, z: np.ndarray | float) -> intervals.Interval:
@@ -121,7 +129,8 @@ class Column:
     def beyond(self, other: Column, bound: np.ndarray | float) -> np.ndarray:
         """Two-sided p-values of a difference no greater than a bound: its interval inverted."""
         if self.shares:
-            return intervals.beyond(self.value, self.basis, other.value, other.basis, bound)
+            allowed = bound + self.slack + other.slack
+            return intervals.beyond(self.value, self.basis, other.value, other.basis, allowed)
         if self.calibration is not None:
             return self._inverted(other, bound)
         deviation, freedom = _welch(self, other)

@@ -16,6 +16,7 @@ from tfx_trust.components.fairness.count import Counts
 from tfx_trust.components.fairness.discovery import discover
 from tfx_trust.components.fairness.disparity import disparities
 from tfx_trust.components.fairness.judge import gaps
+from tfx_trust.components.fairness.labels import check_words
 from tfx_trust.components.fairness.measure import EVERYTHING, Measured, measure
 from tfx_trust.components.fairness.paired import beside_baseline
 from tfx_trust.components.fairness.report import (
@@ -62,6 +63,7 @@ def conclude(
     if not counts.examples:
         raise InputError(f"the {settings.eval_split} split has no examples; there is nothing to measure")
     counts.labels.check_differ(counts.examples)
+    check_words(counts.negative_words, counts.labels)
     _check_weighed(counts)
     counts = counts.canonical()
     _check_grouped(counts)

@@ -188,6 +188,8 @@ class FairnessSettings(Settings):
                 raise ValueError(f"slices: {names} names a feature twice")
             if len(names) > MOST_CROSSED:
                 raise ValueError(f"slices: {names} crosses {len(names)} features; at most {MOST_CROSSED}")
+        if self.weight == self.label:
+            raise ValueError(f"weight is the label {self.label!r}")
         for name in (*self.features, *(self.discover or ())):
             if name == self.label:
                 raise ValueError(f"slices by the label {self.label!r}; its rates are what is compared")

@@ -111,6 +111,7 @@ class Counts:
         self.plan = plan
         self.examples = 0
         self.labels = Labels(settings)
+        self.negative_words: frozenset[str] = frozenset()
         self.coders = {name: Coder(name, plan.edges.get(name), settings.max_distinct) for name in plan.coded}
         self.search = Search(plan.searched)
         self.parts: list[Part] = []
@@ -161,6 +162,7 @@ class Counts:
             other = None if baseline is None else baseline if name is None else (baseline == number)
             self._count(part, rows, cells, None if other is None else other.astype(np.int64))
         self._search(codes, labels, decided)
+        self.negative_words |= batch.negative_words
         self.examples += batch.rows
 
     def _codes(self, batch: Batch) -> dict[str, np.ndarray]:
@@ -212,6 +214,7 @@ class Counts:
         """Takes the counts of other examples in."""
         self.examples += other.examples
         self.labels.merge(other.labels)
+        self.negative_words |= other.negative_words
         codes = {}
         for name, coder in self.coders.items():
             codes[name] = coder.met(other.coders[name])
@@ -347,4 +350,5 @@ def _sliced(batch: Batch, begin: int, rows: int) -> Batch:
         part(batch.decisions),
         part(batch.baseline_scores),
         part(batch.baseline_decisions),
+        batch.negative_words,
     )

@@ -74,6 +74,8 @@ def evaluate_fairness(
     reader = TableReader(
         table.schema, settings, score, prediction, baseline_score, baseline_prediction, train=train
     )
+    if not table.num_rows:
+        raise InputError("the table has no rows; there is nothing to measure")
     counts = Counts(reader.plan)
     whole = table.select(reader.columns).combine_chunks()
     for batch in whole.to_batches():
@@ -130,6 +132,11 @@ class TableReader:
                 raise UsageError(
                     f"column {name!r} is the label; name the column of the model's score or prediction"
                 )
+        for name in (settings.weight, *(settings.discover or ())):
+            if name in said and name not in settings.features:
+                raise UsageError(
+                    f"column {name!r} is the model's score or decision: no weight, and no feature"
+                )
         for role, names in (("score", self._scores), ("baseline score", self._baseline)):
             wanted = 1 if settings.classes is None else len(settings.classes)
             if names and len(names) != wanted:
@@ -160,12 +167,15 @@ class TableReader:
     def batch(self, batch: pa.RecordBatch) -> Batch:
         """A record batch as a batch."""
         columns = {name: batch.column(batch.schema.get_field_index(name)) for name in self.columns}
+        decisions, words = _decisions(columns, self._prediction, self._settings)
+        theirs, their_words = _decisions(columns, self._baseline_prediction, self._settings)
         return Batch(
             columns={name: columns[name] for name in self.plan.columns},
             scores=_matrix(columns, self._scores, self._classes),
-            decisions=_decisions(columns, self._prediction, self._settings),
+            decisions=decisions,
             baseline_scores=_matrix(columns, self._baseline, self._classes),
-            baseline_decisions=_decisions(columns, self._baseline_prediction, self._settings),
+            baseline_decisions=theirs,
+            negative_words=words | their_words,
         )
 
 
@@ -244,35 +254,39 @@ def _numbers(array: pa.Array, name: str) -> np.ndarray:
 
 def _decisions(
     columns: Mapping[str, pa.Array], name: str | None, settings: FairnessSettings
-) -> np.ndarray | None:
-    """Decisions as 0 and 1, or as the numbers of classes; NaN where missing or none of these."""
+) -> tuple[np.ndarray | None, frozenset[str]]:
+    """Decisions as 0 and 1, or as the numbers of classes; NaN where missing and -1 where none of these.
+
+    And the words that were taken for negative ones.
+    """
     if name is None:
-        return None
+        return None, frozenset()
     array = columns[name]
     words, places = distinct(array)
+    negative: frozenset[str] = frozenset()
     if settings.classes is not None:
         numbers = {word: number for number, word in enumerate(settings.classes)}
     else:
-        numbers = _numbers_of(words, settings.positive)
+        numbers = _numbers_of(settings.positive)
+        if settings.positive is not None:
+            negative = frozenset(word for word in words if word is not None and word not in numbers)
+            numbers |= dict.fromkeys(negative, 0)
     table = np.array([np.nan if word is None else numbers.get(word, -1) for word in words], float)
     found: np.ndarray = table[places]
-    return found
+    return found, negative
 
 
-def _numbers_of(words: Sequence[str | None], positive: str | None) -> dict[str, int]:
+def _numbers_of(positive: str | None) -> dict[str, int]:
     """Decisions as 0 and 1: these themselves, or the values of the label, which may be other numbers.
 
     It does not depend on which of them occur, since of some examples all may be decided alike.
     """
     if positive is None:
-        return USUAL
+        return dict(USUAL)
     numbers: dict[str, int] = {}
     if positive in USUAL:
         # It may be the 0 that counts as positive.
         numbers = {word: int(number == USUAL[positive]) for word, number in USUAL.items()}
     elif not positive.lstrip("+-").replace(".", "", 1).isdecimal():
         numbers = dict(USUAL)
-    others = {word for word in words if word is not None and word not in {*numbers, positive}}
-    if len(others) == 1:
-        numbers |= dict.fromkeys(others, 0)
     return {**numbers, positive: 1}

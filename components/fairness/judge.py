@@ -109,11 +109,17 @@ def _test_shares(compared: Sequence[_Compared], beyond: Callable[..., np.ndarray
         return
     columns = [(item.own.value, item.own.basis, item.other.value, item.other.basis) for item in compared]
     shares = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-    bounds = np.concatenate([np.full(len(item.value), _bound(item)) for item in compared])
+    bounds = np.concatenate([_allowed(item) for item in compared])
     p_values = np.maximum(beyond(*shares, bounds), intervals.unequal(*shares))
     ends = np.cumsum([len(item.value) for item in compared])[:-1]
     for item, part in zip(compared, np.split(p_values, ends), strict=True):
         item.p = part
+
+
+def _allowed(item: _Compared) -> np.ndarray:
+    """The tolerance of each slice; wider by what the binning of scores may be off. No ratio is of scores."""
+    slack = item.own.slack + item.other.slack if item.kind == "difference" else 0.0
+    return np.full(len(item.value), _bound(item)) + slack
 
 
 def _bound(item: _Compared) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -101,6 +103,22 @@ class Labels:
                 f"label {settings.label!r} is {' or '.join(sorted(self.seen))}, never the positive value "
                 f"{settings.positive!r}; name one of these"
             )
+
+
+def check_words(words: Collection[str], labels: Labels) -> None:
+    """Refuses decisions that are words which no label has.
+
+    Raises
+    ------
+    InputError
+        If there are any.
+    """
+    strange = sorted(set(words) - labels.seen)
+    if strange:
+        raise InputError(
+            f"a decision is {', '.join(map(repr, strange[:_SHOWN]))}, which no label is (they are "
+            f"{' and '.join(sorted(labels.seen))}); give decisions as 0 and 1, or as the label has them"
+        )
 
 
 def weights_of(array: pa.Array, name: str, first: int) -> np.ndarray:

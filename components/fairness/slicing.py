@@ -60,13 +60,14 @@ class Amounts:
 
     @property
     def effective(self) -> np.ndarray:
-        """The effective count (Kish 1965)."""
-        return np.divide(
+        """The effective count (Kish 1965); never more than the count, whatever digits tiny weights lose."""
+        found = np.divide(
             self.weight**2,
             self.square,
             out=np.zeros(np.shape(self.weight)),
             where=np.asarray(self.square) > 0,
         )
+        return np.minimum(found, self.count)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_trust.components.errors import InputError, unknown
+from tfx_trust.components.fairness.labels import MOST_WEIGHT
 from tfx_trust.components.fairness.report import Slice
 from tfx_trust.components.mitigation.config import ThresholdSettings, TunerSettings
 from tfx_trust.components.mitigation.frontier import Frontier
@@ -192,6 +193,8 @@ def _checked(given: Scored, what: str) -> _Given:
         raise InputError(f"labels of the {what} must be 0 or 1, and none may be missing")
     if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise InputError(f"weights of the {what} must be finite, none negative, and not all 0")
+    if weights is not None and weights.max() >= MOST_WEIGHT:
+        raise InputError(f"weights of the {what} are above {MOST_WEIGHT:,.0f}; divide all of them")
     return _Given(scores, labels.astype(np.int64), columns, weights)
 
 

@@ -156,7 +156,7 @@ def test_columns_of_one_name_are_refused() -> None:
 
 
 def test_an_empty_table_is_refused() -> None:
-    with pytest.raises(InputError, match="the eval split has no examples; there is nothing to measure"):
+    with pytest.raises(InputError, match="the table has no rows; there is nothing to measure"):
         judged(people(ROWS).slice(0, 0))
 
 
