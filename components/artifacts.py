@@ -78,6 +78,18 @@ class MitigationReport(TrustReport):
     TYPE_NAME = "TrustMitigationReport"
 
 
+class PrivacyReport(TrustReport):
+    """What PrivateTrainer guarantees, and what it does not."""
+
+    TYPE_NAME = "TrustPrivacyReport"
+
+
+class AuditReport(TrustReport):
+    """What PrivacyAuditor found out by attacking a model."""
+
+    TYPE_NAME = "TrustAuditReport"
+
+
 def write_report(report: Report, destination: artifact.Artifact) -> None:
     """Writes a report into its artifact, on any file system that TFX knows.
 

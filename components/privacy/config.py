@@ -77,6 +77,9 @@ class PrivacySettings(Settings):
     """None keeps `l2_clip` as it is."""
     examples: int | None = pydantic.Field(default=None, ge=1)
     """Number of training examples, where it is known beforehand; compared with the data."""
+    composed_with: list[dict[str, Any]] = []
+    """What else is released of the same data, each a mechanism as the report has them. A target epsilon is then
+    that of all together. PrivateTrainer puts the private analyzers of Transform here."""
     seed: int | None = pydantic.Field(default=None, ge=0)
     """Of noise and sampling, for tests alone: who knows it can take the noise away, so that a model trained with
     one has no guarantee, which its report then says. From the operating system's entropy if not given."""
