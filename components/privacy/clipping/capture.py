@@ -1,0 +1,77 @@
+"""What layers take in and put out, kept while a model is called."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+Watch = Callable[[tf.Tensor], None]
+
+
+@dataclass
+class Call:
+    """One call of a layer.
+
+    Attributes
+    ----------
+    inputs
+        What the gradients of the layer's weights follow from, besides those of its outputs.
+    outputs
+        The watched tensors, which the gradient of the loss is taken at.
+    gradients
+        That gradient for each of them; none where the loss does not depend on it.
+    """
+
+    inputs: Any
+    outputs: list[tf.Tensor]
+    gradients: list[tf.Tensor | None] = field(default_factory=list)
+
+
+class Observed(Protocol):
+    """A layer whose calls can be kept."""
+
+    layer: keras.Layer
+
+    def forward(
+        self, original: Callable[..., Any], watch: Watch, *args: Any, **kwargs: Any
+    ) -> tuple[Any, Call]:
+        """What the layer returns, and its call, whose outputs are watched before anything is made of them."""
+
+
+@contextlib.contextmanager
+def capturing(observed: Sequence[Observed], watch: Watch) -> Iterator[list[list[Call]]]:
+    """Keep the layers' calls while it is open.
+
+    Yields
+    ------
+    A list of calls for each of `observed`, in the order in which they are made.
+    """
+    calls: list[list[Call]] = [[] for _ in observed]
+    before = [each.layer.__dict__.get("call") for each in observed]
+    for each, kept in zip(observed, calls, strict=True):
+        # Into the instance's own dictionary: a layer's attributes are tracked and locked when set.
+        each.layer.__dict__["call"] = _keeping(each, each.layer.call, watch, kept)
+    try:
+        yield calls
+    finally:
+        for each, call in zip(observed, before, strict=True):
+            if call is None:
+                del each.layer.__dict__["call"]
+            else:
+                each.layer.__dict__["call"] = call
+
+
+def _keeping(
+    each: Observed, original: Callable[..., Any], watch: Watch, kept: list[Call]
+) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outputs, made = each.forward(original, watch, *args, **kwargs)
+        kept.append(made)
+        return outputs
+
+    return call

@@ -1,0 +1,133 @@
+"""The loss of each example, as a compiled model weighs and adds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfx_trust.components.errors import InputError
+
+_MIXING = "mean_with_sample_weight"
+
+
+class ExampleLosses:
+    """The losses that a model was compiled with, by example.
+
+    An example's loss is the mean over what follows its first axis (time steps, pixels), weighed by the sample
+    weight and, where the model's output has a mask, over what is not masked; a loss of reduction ``sum`` is
+    summed instead. Their mean over the batch is the loss that Keras minimises, except that Keras divides by the
+    number of unmasked time steps of the whole batch, which makes an example's loss depend on the others.
+
+    Parameters
+    ----------
+    model
+        A compiled model.
+
+    Raises
+    ------
+    InputError
+        If it has no loss, or one that mixes examples by its reduction.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._compiled = getattr(model, "_compile_loss", None)
+        if self._compiled is None:
+            raise InputError(
+                f"model {model.name!r} is compiled without a loss; pass `loss=` to compile(): its value for each "
+                "example is what is clipped"
+            )
+        for loss in keras.tree.flatten(self._compiled._user_loss):
+            if getattr(loss, "reduction", None) == _MIXING:
+                raise InputError(
+                    f"loss {loss.name!r} has the reduction {_MIXING!r}, which divides by the weights of all examples "
+                    "of the batch: one example changes the others' gradients; use 'sum_over_batch_size'"
+                )
+
+    def __call__(self, y: Any, y_pred: Any, sample_weight: Any = None) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Loss of each example, of shape ``(batch,)``; and the same by compiled loss, before its loss weight."""
+        compiled = self._compiled
+        if not compiled.built:
+            # As the first step of fit does; what it does to metrics is dropped.
+            with keras.StatelessScope():
+                compiled(y, y_pred, sample_weight)
+        parts: list[tf.Tensor] = []
+        twin = object.__new__(type(compiled))
+        twin.__dict__.update(compiled.__dict__)
+        twin._flat_losses = [
+            entry._replace(loss=_by_example(entry.loss, entry.name, parts)) for entry in compiled._flat_losses
+        ]
+        # One for each loss, as its caller pairs them; none of them to be updated.
+        twin._metrics = [None] * len(twin._flat_losses)
+        return twin(y, y_pred, sample_weight), parts
+
+
+def _by_example(loss: Any, name: str, parts: list[tf.Tensor]) -> Any:
+    def call(y: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
+        found = _example_losses(loss, name, y, y_pred, sample_weight)
+        parts.append(found)
+        return found
+
+    return call
+
+
+def _example_losses(loss: Any, name: str, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        raise InputError(
+            f"loss {name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which returns one "
+            "value an example, instead"
+        )
+    mask = _mask_of(y_pred)
+    predicted = keras.tree.map_structure(
+        lambda each: keras.ops.convert_to_tensor(each, dtype=loss.dtype), y_pred
+    )
+    given = keras.tree.map_structure(lambda each: keras.ops.convert_to_tensor(each, dtype=loss.dtype), y)
+    values = loss.call(given, predicted)
+    if len(values.shape) == 0 or _differ(values.shape[0], keras.tree.flatten(y_pred)[0].shape[0]):
+        raise InputError(
+            f"loss {name!r} gives values of shape {tuple(values.shape)}, not one an example: it is reduced over the "
+            "batch; return one value an example (the mean over the last axis, not over all) and leave the rest to Keras"
+        )
+    inner = _mask_of(values)
+    if inner is not None:
+        mask = inner if mask is None else mask & inner
+    weights = None
+    if mask is not None:
+        weights = _share_of_unmasked(_to_rank(tf.cast(mask, values.dtype), len(values.shape)), loss.reduction)
+    if sample_weight is not None:
+        given_weights = _to_rank(
+            tf.cast(tf.convert_to_tensor(sample_weight), values.dtype), len(values.shape)
+        )
+        weights = given_weights if weights is None else weights * given_weights
+    if weights is not None:
+        values = values * weights
+    if len(values.shape) == 1:
+        return values
+    axes = list(range(1, len(values.shape)))
+    return tf.reduce_sum(values, axes) if loss.reduction == "sum" else tf.reduce_mean(values, axes)
+
+
+def _mask_of(tensor: Any) -> Any:
+    return getattr(tensor, "_keras_mask", None)
+
+
+def _differ(found: int | None, expected: int | None) -> bool:
+    return found is not None and expected is not None and found != expected
+
+
+def _to_rank(tensor: tf.Tensor, rank: int) -> tf.Tensor:
+    """With as many axes: its own are the first of them, and last ones of one entry can go."""
+    while len(tensor.shape) > rank and tensor.shape[-1] == 1:
+        tensor = tf.squeeze(tensor, axis=-1)
+    while len(tensor.shape) < rank:
+        tensor = tensor[..., None]
+    return tensor
+
+
+def _share_of_unmasked(mask: tf.Tensor, reduction: str) -> tf.Tensor:
+    """Weights that make a mean over all into one over what is not masked, by example."""
+    if len(mask.shape) == 1 or reduction == "sum":
+        return mask
+    axes = list(range(1, len(mask.shape)))
+    return tf.math.divide_no_nan(mask, tf.reduce_mean(mask, axes, keepdims=True))
