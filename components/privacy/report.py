@@ -230,7 +230,7 @@ class Rate(Model):
     false_positive_rate: float
     """Of those who are no members."""
     true_positive_rate: Estimate
-    """Of the members, with its Clopper-Pearson interval."""
+    """Of the members, with its Clopper-Pearson interval, which allows for the error of the threshold."""
     allowed: float | None = None
     """The greatest that the claimed guarantee allows."""
 
@@ -264,6 +264,13 @@ class Attack(Model):
     """At low false positive rates."""
     roc: list[RocPoint]
     """For the picture."""
+    epsilon: float | None = None
+    """Lower bound on epsilon that it shows, at the section's level over all attacks together, by the theorem
+    of the canaries: it holds if examples came into either split by chance. None where there are too few."""
+    p: float | None = None
+    """Of the test whether it is above a limit; none where there are too few."""
+    p_adjusted: float | None = None
+    """`p` corrected (Holm) for all attacks."""
     verdict: Verdict
     """Against the limits."""
 
