@@ -19,7 +19,7 @@ setup(
     package_data={
         "": ["py.typed"],
         "tfx_trust.components.page": ["templates/*"],
-        "tfx_trust.pipelines.census": ["data/*"],
+        "tfx_trust.pipelines.census": ["*.json", "data/*"],
         "tfx_trust.schemas": ["*.json", "*.pbtxt"],
     },
 )

@@ -167,6 +167,7 @@ class Report(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
 
     CONCERN: ClassVar[str] = ""
+    CHARTS: ClassVar[str] = ""
 
     schema_version: str = SCHEMA_VERSION
     """Version of this shape: ``major.minor``; a reader refuses another major."""

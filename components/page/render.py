@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from tfx_trust.components.page import (
+    audit,
     fairness,
     fairness_words,
     icons,
@@ -20,6 +21,7 @@ from tfx_trust.components.page import (
     marks,
     mitigation,
     overview,
+    privacy,
     release,
     values,
     words,
@@ -42,9 +44,9 @@ def render_report(report: Report, folder: str | None = None) -> str:
 
     - a template ``<concern>.html.j2`` beside the others, which extends ``base.html.j2`` and
       overrides its blocks, ``charts`` and ``section`` above all;
-    - a module ``charts`` in the concern's own package with ``figures(report)``, a list of
-      :class:`~tfx_trust.components.page.charts.Figure`. It is imported here and nowhere else,
-      so that only a page with charts costs the time to load Vega-Altair.
+    - a module ``charts`` in the concern's own package, or the one that the class names as ``CHARTS``, with
+      ``figures(report)``, a list of :class:`~tfx_trust.components.page.charts.Figure`. It is imported here
+      and nowhere else, so that only a page with charts costs the time to load Vega-Altair.
 
     Without them the section is shown field by field.
 
@@ -83,6 +85,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        audit=audit,
         fairness=fairness,
         fairness_words=fairness_words,
         icon=icons.icon,
@@ -91,6 +94,7 @@ def _environment() -> jinja2.Environment:
         mark=marks.mark,
         mitigation=mitigation,
         overview=overview,
+        privacy=privacy,
         release=release,
         values=values,
         words=words,
@@ -116,13 +120,13 @@ def _has_page(weighed: Weighed) -> bool:
 
 
 def _figures(report: Report) -> Sequence[Figure]:
-    package = f"tfx_trust.components.{report.CONCERN}"
-    if not report.CONCERN or importlib.util.find_spec(package) is None:
+    module = report.CHARTS or f"tfx_trust.components.{report.CONCERN}.charts"
+    if not report.CONCERN or importlib.util.find_spec(module.rpartition(".")[0]) is None:
         return ()
-    if importlib.util.find_spec(f"{package}.charts") is None:
+    if importlib.util.find_spec(module) is None:
         return ()
     from tfx_trust.components.page.charts import checked
 
     with checked():
-        figures: Sequence[Figure] = importlib.import_module(f"{package}.charts").figures(report)
+        figures: Sequence[Figure] = importlib.import_module(module).figures(report)
     return figures

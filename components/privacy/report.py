@@ -390,6 +390,7 @@ class AuditReport(Report):
     """Report of PrivacyAuditor."""
 
     CONCERN: ClassVar[str] = "audit"
+    CHARTS: ClassVar[str] = "tfx_trust.components.privacy.audit_charts"
 
     audit: AuditSection
     """The audit section."""

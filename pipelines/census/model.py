@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,9 @@ from pydantic import Field, PositiveInt
 from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
 from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
 
+from tfx_trust.components.privacy.config import PRIVACY, PrivacySettings
+from tfx_trust.components.privacy.data import private_transformed
+from tfx_trust.components.privacy.private_model import make_private
 from tfx_trust.components.settings import Settings
 from tfx_trust.pipelines.census.data import LABEL
 from tfx_trust.pipelines.census.features import (
@@ -31,7 +35,7 @@ _READ_BATCH = 8192
 
 
 class Hyperparameters(Settings):
-    """What `run_fn` takes from the Trainer's ``custom_config``."""
+    """What `run_fn` takes from the Trainer's ``custom_config`` where it trains without privacy."""
 
     seed: int = Field(default=1, ge=0)
     """Of the weights, the dropout, the order of the examples and the held-out part."""
@@ -51,32 +55,83 @@ class Hyperparameters(Settings):
     """The rate after each hidden layer."""
 
 
-def run_fn(fn_args: FnArgs) -> None:
-    """Train the model on the train split and export it: the entry point for TFX's Trainer.
+class PrivateHyperparameters(Settings):
+    """What `run_fn` takes from ``custom_config``, beside ``privacy``, where it trains privately.
 
-    Hyperparameters come from ``custom_config`` (see `Hyperparameters`); the numbers of steps of the
-    Trainer's ``train_args`` and ``eval_args`` are not used, because training stops by itself.
-    Besides the model, ``history.json`` is written to ``model_run_dir``.
+    How long is a matter of the privacy settings. Nothing is chosen by the training data: no examples are
+    held out to stop by, and the model starts without knowing the share of positive labels.
+    """
+
+    seed: int = Field(default=1, ge=0)
+    """Of the initial weights alone: noise and batches are nobody's to know."""
+    learning_rate: float = Field(default=0.5, gt=0)
+    """Of SGD: on clipped and noisy gradients it does better than Adam, which takes noise for curvature."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of SGD."""
+    units: tuple[PositiveInt, ...] = (64, 32)
+    """The width of each hidden layer."""
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Train the model on the train split and export it: the entry point for TFX's Trainer and PrivateTrainer.
+
+    Under PrivateTrainer it trains by DP-SGD. Hyperparameters come from ``custom_config`` (see
+    `PrivateHyperparameters` and `Hyperparameters`); the numbers of steps of the Trainer's ``train_args`` and
+    ``eval_args`` are not used. Besides the model, a JSON file is written to ``model_run_dir``.
 
     Raises
     ------
     UsageError
         ``custom_config`` has an unknown name or a value that is not allowed.
     """
-    hyperparameters = Hyperparameters.of(fn_args.custom_config)
+    custom = dict(fn_args.custom_config or {})
+    privacy = custom.pop(PRIVACY, None)
     transform = tft.TFTransformOutput(fn_args.transform_output)
+    if privacy is None:
+        _train(fn_args, transform, Hyperparameters.of(custom))
+    else:
+        _train_privately(fn_args, transform, PrivateHyperparameters.of(custom), PrivacySettings.of(privacy))
+
+
+def _train_privately(
+    fn_args: FnArgs,
+    transform: tft.TFTransformOutput,
+    hyperparameters: PrivateHyperparameters,
+    privacy: PrivacySettings,
+) -> None:
+    data = private_transformed(fn_args.train_files, transform, LABEL, privacy, features=FEATURES)
+    keras.utils.set_random_seed(hyperparameters.seed)
+    model = build_model(transform, hyperparameters.units, prior=0.5)
+    model.compile(
+        optimizer=keras.optimizers.SGD(hyperparameters.learning_rate, hyperparameters.momentum),
+        loss="binary_crossentropy",
+        jit_compile=False,
+    )
+    make_private(model, privacy, data)
+    logging.info("training by DP-SGD: %d steps of about %d examples", data.steps, privacy.batch_size)
+    model.fit(data, verbose=0)
+    export(model, transform, fn_args.serving_model_dir)
+    # The loss on the training examples is not written down: it is no part of what the guarantee covers.
+    _record(fn_args, {"hyperparameters": hyperparameters.model_dump(mode="json")})
+
+
+def _train(fn_args: FnArgs, transform: tft.TFTransformOutput, hyperparameters: Hyperparameters) -> None:
     # The eval split (fn_args.eval_files) is not opened: it is the Evaluator's. Early stopping on it
     # would choose the model by the very examples that are to judge it.
     features, labels = read(fn_args.train_files, fn_args.data_accessor, transform)
 
     keras.utils.set_random_seed(hyperparameters.seed)
-    model = build_model(transform, hyperparameters, float(labels.mean()))
+    model = build_model(
+        transform, hyperparameters.units, prior=float(labels.mean()), dropout=hyperparameters.dropout
+    )
     history = fit(model, features, labels, hyperparameters)
-
     export(model, transform, fn_args.serving_model_dir)
+    _record(fn_args, {"hyperparameters": hyperparameters.model_dump(mode="json"), "epochs": history})
+
+
+def _record(fn_args: FnArgs, record: Mapping[str, Any]) -> None:
     run = Path(fn_args.model_run_dir)
     run.mkdir(parents=True, exist_ok=True)
-    record = {"hyperparameters": hyperparameters.model_dump(mode="json"), "epochs": history}
     (run / "history.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -112,7 +167,7 @@ def read(
 
 
 def build_model(
-    transform: tft.TFTransformOutput, hyperparameters: Hyperparameters, prior: float
+    transform: tft.TFTransformOutput, widths: Sequence[int], *, prior: float, dropout: float = 0.0
 ) -> keras.Model:
     """Build the network, not compiled; before it learns it gives everybody the prior.
 
@@ -120,10 +175,12 @@ def build_model(
     ----------
     transform
         Tells how many buckets each of the bucketed features has.
-    hyperparameters
-        ``units`` and ``dropout`` are read.
+    widths
+        Of the hidden layers.
     prior
-        The share of positive labels.
+        The share of positive labels; of training data it is a thing that privacy does not cover.
+    dropout
+        The rate after each hidden layer.
 
     Returns
     -------
@@ -142,9 +199,10 @@ def build_model(
     ]
     columns = [keras.layers.Reshape((1,))(column) for column in numeric.values()]
     hidden = keras.layers.Concatenate()(columns + one_hot)
-    for units in hyperparameters.units:
+    for units in widths:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
-        hidden = keras.layers.Dropout(hyperparameters.dropout)(hidden)
+        if dropout:
+            hidden = keras.layers.Dropout(dropout)(hidden)
     output = keras.layers.Dense(
         1,
         activation="sigmoid",

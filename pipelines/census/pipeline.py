@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,14 @@ from tfx_trust.components.fairness.component import FairnessEvaluator
 from tfx_trust.components.fairness.config import FairnessSettings, Tolerance
 from tfx_trust.components.leakage.component import LeakageFilter, LeakageValidator
 from tfx_trust.components.leakage.config import LeakageSettings
+from tfx_trust.components.privacy.component import PrivacyAuditor, PrivateTrainer
+from tfx_trust.components.privacy.config import (
+    AuditSettings,
+    Budget,
+    Canaries,
+    PrivateTrainingSettings,
+    TradeoffPoint,
+)
 from tfx_trust.pipelines.census.data import LABEL, WEIGHT, prepare
 from tfx_trust.pipelines.census.features import RAW_FEATURES, preprocessing_fn
 from tfx_trust.pipelines.census.model import run_fn
@@ -47,6 +57,22 @@ FAIRNESS = FairnessSettings(
     ],
     discover=list(RAW_FEATURES),
 )
+# The source is named, so that everything that is trained on these people adds up, whatever folder they are
+# read from. Twenty is what some dozens of trainings come to.
+PRIVACY = PrivateTrainingSettings(
+    epsilon=3.0,
+    batch_size=1024,
+    epochs=20,
+    label=LABEL,
+    canaries=Canaries(count=200),
+    budget=Budget(epsilon=20.0, source="UCI Adult"),
+    tradeoff=[
+        TradeoffPoint.of(point)
+        for point in json.loads(Path(__file__).with_name("tradeoff.json").read_text(encoding="utf-8"))
+    ],
+)
+# Everybody of this census is in the data, so that being in them is no secret, and the bound is one of caution.
+AUDIT = AuditSettings(label=LABEL, slices=[["sex"], ["race"]], sensitive=["sex", "race"], max_auc=0.55)
 
 
 def leakage_gate(settings: LeakageSettings) -> Gate:
@@ -74,6 +100,25 @@ def fairness_gate(settings: FairnessSettings) -> Gate:
             baseline_model=nodes.resolver.outputs["model"],
             schema=nodes.schema_gen.outputs["schema"],
             statistics=nodes.statistics_gen.outputs["statistics"],
+            settings=settings,
+        ),
+    )
+
+
+def privacy_gate() -> Gate:
+    """The privacy gate: what PrivateTrainer, which trains the model, guarantees."""
+    return Gate("privacy", lambda nodes: nodes.trainer)
+
+
+def audit_gate(settings: AuditSettings, *, private: bool) -> Gate:
+    """The audit: an attacker's view of the model, held against the guarantee where there is one."""
+    return Gate(
+        "audit",
+        lambda nodes: PrivacyAuditor(
+            examples=nodes.examples,
+            model=nodes.model,
+            privacy_report=nodes.trainer.outputs["privacy_report"] if private else None,
+            schema=nodes.schema_gen.outputs["schema"],
             settings=settings,
         ),
     )
@@ -123,16 +168,19 @@ def census_pipeline(
     if data and chosen.change_data:
         raise UsageError(f"scenario {scenario!r} changes the bundled data; it cannot be had with other data")
     leakage = LeakageSettings.of({**LEAKAGE.model_dump(), **chosen.leakage})
+    audit = AuditSettings.of({**AUDIT.model_dump(), **chosen.audit})
+    private = chosen.run_fn is None and "privacy" not in without
+    gates = [leakage_gate(leakage), fairness_gate(FAIRNESS), privacy_gate(), audit_gate(audit, private=private)]
     settings: dict[str, Any] = {
         "name": "census",
         "root": root,
         "data": data or _prepared(root, scenario),
         "schema": _schema(root, scenario),
         "preprocessing_fn": preprocessing_fn,
-        "run_fn": run_fn,
+        "run_fn": chosen.run_fn or run_fn,
         "evaluation": EVALUATION,
         "filters": [leakage_filter(leakage)] if filter_leaks else [],
-        "gates": [leakage_gate(leakage), fairness_gate(FAIRNESS)],
+        "gates": [gate for gate in gates if private or gate.name != "privacy"],
         "without": without,
         "beam_pipeline_args": beam_pipeline_args,
         **changes,

@@ -36,8 +36,13 @@ class Scenario:
         Changes the arguments of ``create_pipeline``, and returns them.
     features
         Columns that `change_data` adds, as features of the schema in text format.
-    leakage
-        Settings of the leakage checks that are to be other than the example's, by name.
+    leakage, privacy, audit
+        Settings of the leakage checks, the private training and the audit that are to be other than the
+        example's, by name.
+    run_fn
+        Dotted path of the training, if it is to be another, and not private.
+    stops_at
+        The node that stops the run, if it does not get as far as the release decision.
     """
 
     summary: str
@@ -46,6 +51,10 @@ class Scenario:
     configure: Callable[[dict[str, Any]], dict[str, Any]] = dict
     features: str = ""
     leakage: Mapping[str, Any] = field(default_factory=dict)
+    privacy: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    run_fn: str | None = None
+    stops_at: str | None = None
 
 
 def scenario_named(name: str) -> Scenario:
@@ -203,5 +212,23 @@ SCENARIOS = {
         change_data=_interviews,
         features=_feature("interviewed", "BYTES"),
         leakage={"time": "interviewed"},
+    ),
+    "overspent": Scenario(
+        "what may be spent on these people's privacy was spent before",
+        blocked_by="privacy",
+        privacy={
+            "budget": {
+                "epsilon": 20.0,
+                "source": "UCI Adult",
+                "prior": [{"what": "tables published from the same census", "epsilon": 19.0}],
+            }
+        },
+        stops_at="PrivateTrainer",
+    ),
+    "memorised": Scenario(
+        "an overfitted model, trained without privacy, comes with a claimed guarantee",
+        blocked_by="audit",
+        run_fn="tfx_trust.pipelines.census.memorised.run_fn",
+        audit={"claim": {"epsilon": 3.0, "delta": 1e-5}},
     ),
 }
