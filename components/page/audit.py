@@ -46,8 +46,8 @@ VERDICTS = {
     Verdict.FAIL: "Falsified",
 }
 _LEADS = {
-    Verdict.PASS: "These attacks found nothing beyond the limits. Others may: an audit can show a claim to be "
-    "wrong, and never to be right.",
+    Verdict.PASS: "These attacks found nothing beyond the limits. Others may: an audit can show a claim to "
+    "be wrong, and never to be right.",
     Verdict.WARN: "These attacks found nothing beyond the limits, but something deserves a look.",
     Verdict.INCONCLUSIVE: "There are too few examples to tell.",
     Verdict.NOT_RUN: "Something could not be attacked, which says nothing either way.",

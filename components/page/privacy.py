@@ -34,6 +34,10 @@ ADJACENCIES = {
     "add_or_remove_one": "one example more or less",
     "replace_one": "one example being another",
 }
+CHANGES = {
+    "add_or_remove_one": "Take any one example out of the training data, or put any one in",
+    "replace_one": "Replace any one example of the training data by any other",
+}
 ACCOUNTANTS = {
     "pld": "privacy loss distributions",
     "rdp": "Rényi divergences",
