@@ -251,17 +251,29 @@ def records(path: str) -> Iterator[bytes]:
         yield from batch.numpy().tolist()
 
 
-def serialized_batches(path: str, rows: int) -> Iterator[tuple[tf.Tensor, int]]:
+def serialized_batches(
+    path: str, rows: int, *, compressed: bool | None = None
+) -> Iterator[tuple[tf.Tensor, int]]:
     """The records of a TFRecord file, so many at a time, each batch with the number of its first record.
 
     A file that is not compressed and was cut exactly between two records cannot be told from a whole one.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    rows
+        So many at a time.
+    compressed
+        Whether it is GZIP; by the ending of its name if not given.
 
     Raises
     ------
     InputError
         If the file is missing, cut short or damaged: at the latest when all of it has been read.
     """
-    compressed = path.endswith(".gz")
+    if compressed is None:
+        compressed = path.endswith(".gz")
     if not tf.io.gfile.exists(path):
         raise InputError(f"{path}: no such file; make the examples anew, or check the path")
     read = size = 0
