@@ -474,7 +474,7 @@ class SerializedSource(Source):
 
 
 class IndexedSource(SerializedSource):
-    """Records in a temporary file, with their ends in another: two short reads for each that is drawn.
+    """Records in a temporary file, with their ends in another: a short read for each that is drawn.
 
     Raises
     ------
@@ -487,19 +487,21 @@ class IndexedSource(SerializedSource):
     def __init__(self, records: _Records, folder: str | None) -> None:
         super().__init__(records)
         self._data = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is as long as the source is
-        self._ends = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        self.examples = _copy(records, self._data, self._ends)
+        with tempfile.TemporaryFile(dir=folder) as ends:
+            self.examples = _copy(records, self._data, ends)
+            # Of a file, so that the system may take its memory back.
+            self._ends = np.memmap(ends, np.int64, "r")
         # Where few records are read of many, reading ahead is in vain.
         os.posix_fadvise(self._data.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
     def draw(self, sampler: PoissonSampler) -> list[np.ndarray]:
         """The records of the next batch, read from the file."""
-        data, ends = self._data.fileno(), self._ends.fileno()
+        file = self._data.fileno()
         chosen = sampler.next()
+        starts, ends = self._ends[chosen], self._ends[chosen + 1]
         drawn = np.empty(chosen.size, object)
-        for place, number in enumerate(chosen.tolist()):
-            start, end = np.frombuffer(os.pread(ends, 16, 8 * number), np.int64).tolist()
-            drawn[place] = os.pread(data, end - start, start)
+        for place, (start, size) in enumerate(zip(starts.tolist(), (ends - starts).tolist(), strict=True)):
+            drawn[place] = os.pread(file, size, start)
         return [drawn]
 
 
