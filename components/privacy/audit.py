@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -41,7 +40,7 @@ class Outputs:
 
     probabilities: np.ndarray
     labels: np.ndarray
-    slices: Mapping[str, Sequence[Any] | np.ndarray] = field(default_factory=dict)
+    slices: exposure.Values = field(default_factory=dict)
 
     def check(self, what: str) -> None:
         """Refuses what are no probabilities, or labels that are not among the classes.
@@ -92,7 +91,7 @@ class Scores:
     """
 
     by_attack: Mapping[AttackName, np.ndarray]
-    slices: Mapping[str, Sequence[Any] | np.ndarray] = field(default_factory=dict)
+    slices: exposure.Values = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -21,11 +21,12 @@ ATTACKS: dict[AttackName, str] = {
     "loss": "the loss",
     "confidence": "the model's confidence",
     "entropy": "the entropy of the outputs",
-    "lira": "models trained with and without them (LiRA)",
+    "lira": "the likelihood ratio of models trained with and without it (LiRA)",
 }
 """What each attack goes by, after "by"."""
 CHECKS = {
     **{str(name): f"membership inference by {what}" for name, what in ATTACKS.items()},
+    "lira": "membership inference by likelihood ratio (LiRA)",
     "membership": "membership inference",
     "canaries": "canaries",
     "attribute_inference": "attribute inference",
@@ -61,9 +62,10 @@ def findings(section: AuditSection, settings: AuditSettings) -> Iterator[Finding
 def _canaries(section: AuditSection) -> Iterator[Finding]:
     audit, claim = section.canaries, section.claim
     if audit is None:
+        yield from _without_canaries(section)
         return
     best = max(audit.guesses, key=lambda item: (item.epsilon, item.guesses))
-    shown = f"With {percent(audit.level)} confidence, epsilon is at least {_number(audit.epsilon)}"
+    shown = f"With {_level(audit.level)} confidence, epsilon is at least {_number(audit.epsilon)}"
     if claim is None:
         yield Finding(
             check="canaries_told",
@@ -117,6 +119,22 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
         )
 
 
+def _without_canaries(section: AuditSection) -> Iterator[Finding]:
+    shown = max((item.epsilon for item in section.attacks if item.epsilon is not None), default=None)
+    if section.claim is None or section.falsified or shown is None:
+        return
+    yield Finding(
+        check="claim_not_falsified",
+        severity=Severity.INFO,
+        subject="epsilon",
+        statistic=Estimate(value=shown, count=section.members + section.others, method="one-run lower bound"),
+        threshold=section.claim.epsilon,
+        message=f"Not falsified: the claimed guarantee ({_claimed(section)}) survives membership inference, "
+        f"which shows with {_level(section.level)} confidence an epsilon of at least {_number(shown)}. That "
+        "is no proof, and canaries put into training would test it harder.",
+    )
+
+
 def _beyond_guarantee(section: AuditSection) -> Iterator[Finding]:
     claim = section.claim
     if claim is None:
@@ -134,7 +152,7 @@ def _beyond_guarantee(section: AuditSection) -> Iterator[Finding]:
         ),
         threshold=claim.epsilon,
         message=f"Members are told from others better than the claimed guarantee ({_claimed(section)}) "
-        f"allows: the attack by {ATTACKS[worst.name]} shows, with {percent(section.level)} confidence, an "
+        f"allows: the attack by {ATTACKS[worst.name]} shows, with {_level(section.level)} confidence, an "
         f"epsilon of at least {_number(worst.epsilon)}, if members and others were drawn alike.",
         remedy=f"Do not rely on the guarantee: look whether all of the training was private. {_ALIKE}",
         evidence={"epsilon": {item.name: item.epsilon for item in over}},
@@ -152,7 +170,7 @@ def _guessed(audit: CanaryAudit, best: Guesses) -> str:
 def _claimed(section: AuditSection) -> str:
     claim = section.claim
     assert claim is not None
-    by = f", as {section.claimed_by} states" if section.claimed_by else ""
+    by = f", stated by {section.claimed_by}" if section.claimed_by else ""
     return f"{claim_in_words(claim)}{by}"
 
 
@@ -190,9 +208,9 @@ def _membership(section: AuditSection, settings: AuditSettings) -> Iterator[Find
             severity=Severity.INCONCLUSIVE,
             subject="membership",
             threshold=float(settings.min_count),
-            message=f"{_counted(section.members, 'member')} and {_counted(section.others, 'other example')} "
-            f"are too few to say whether members can be told: at least {settings.min_count:,} of each are "
-            "needed.",
+            message="Whether members can be told could not be decided by "
+            f"{_counted(section.members, 'member')} and {_counted(section.others, 'other example')}: at "
+            f"least {settings.min_count:,} of each are needed.",
             remedy="Give more examples of both splits, or lower min_count.",
         )
         return
@@ -314,9 +332,10 @@ def _slices(section: AuditSection, settings: AuditSettings) -> Iterator[Finding]
             subject=_names(failed),
             statistic=worst.auc,
             threshold=settings.max_auc,
-            message=f"The model gives away members of {_counted(len(failed), 'slice')}: {_names(failed)}. "
-            f"The most for {slice_name(worst.slice)}, where going by {ATTACKS[worst.attack]} tells a member "
-            f"from another example of the slice {_told(worst)}; {percent(settings.max_auc)} are allowed.",
+            message=f"The model gives away who of {slice_name(worst.slice)} was in its training data: an "
+            f"attacker who goes by {ATTACKS[worst.attack]} tells members from others "
+            f"{_told(worst)}; {percent(settings.max_auc)} are allowed."
+            + (f" So it does of {_names(failed[1:])}." if failed[1:] else ""),
             remedy=f"{_TRAIN_MORE_PRIVATELY} Of people of whom there are few, more examples help too.",
             evidence=_slice_evidence(failed),
         )
@@ -336,10 +355,11 @@ def _slices(section: AuditSection, settings: AuditSettings) -> Iterator[Finding]
     if few:
         yield Finding(
             check="slices_few",
-            severity=Severity.INFO,
+            # Slices were asked for: that none could be judged is no pass.
+            severity=Severity.INFO if len(few) < len(section.slices) else Severity.NOT_RUN,
             subject=_counted(len(few), "slice"),
             threshold=float(settings.min_count),
-            message=f"{_counted(len(few), 'slice')} could not be judged, for fewer than "
+            message=f"Exposure could not be judged for {_counted(len(few), 'slice')} with fewer than "
             f"{settings.min_count:,} members or others: {_names(few)}.",
             remedy="Slice more coarsely, or attack with more examples.",
         )
@@ -491,6 +511,10 @@ def _left_out(section: AuditSection) -> Iterator[Finding]:
             subject="epsilon",
             message="No privacy guarantee is claimed, so none was tested.",
         )
+
+
+def _level(level: float) -> str:
+    return f"{100 * level:g} %"
 
 
 def _number(value: float | None) -> str:

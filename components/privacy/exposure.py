@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfx_trust.components.corrections import holm
-from tfx_trust.components.errors import InputError, unknown
+from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.fairness.coding import Coder
 from tfx_trust.components.fairness.report import MISSING
 from tfx_trust.components.privacy import roc
@@ -22,7 +22,7 @@ MOST_VALUES = 4000
 _MOST_NUMBERS = 100
 _FEW_TOLD = 50
 
-Values = Mapping[str, Sequence[Any] | np.ndarray]
+Values = Mapping[str, Sequence[Any] | np.ndarray | pa.Array]
 
 
 def by_slice(
@@ -89,6 +89,8 @@ def _coded(
         if name not in values:
             raise unknown("feature to slice by", name, values)
     edges = settings.buckets.get(name)
+    if edges is not None and (not edges or sorted(set(edges)) != edges):
+        raise UsageError(f"buckets of {name!r} have the edges {edges}; give some, each greater than the last")
     coder = Coder(name, edges, MOST_VALUES)
     sides = [_array(name, values[name]) for values in (member_values, other_values)]
     first, second = (coder.codes(side) for side in sides)
@@ -106,7 +108,9 @@ def _coded(
     return first, second, [MISSING, *coder.values]
 
 
-def _array(name: str, values: Sequence[Any] | np.ndarray) -> pa.Array:
+def _array(name: str, values: Sequence[Any] | np.ndarray | pa.Array) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
