@@ -3,7 +3,9 @@
 Each is trained anew with several seeds of its initial weights; noise and batches are drawn anew too. Without
 privacy is the same network, stopped early and with dropout. The figures are for the model's page.
 
-    python benchmarks/privacy_accuracy.py [--root runs/census] [--seeds 3] [--json pipelines/census/tradeoff.json]
+    python benchmarks/privacy_accuracy.py [--root runs/census] [--seeds 3] [--json FILE]
+
+What the census pipeline shows of it is in ``pipelines/census/tradeoff.json``.
 
 The root is one of `tfx-trust run`, whose transformed examples are read; it is run if there is none.
 """
@@ -41,8 +43,8 @@ def trained(
     import keras
     import tensorflow as tf
 
-    from tfx_trust.components.privacy.data import private_transformed
     from tfx_trust.components.privacy.private_model import make_private
+    from tfx_trust.components.privacy.records import private_transformed
     from tfx_trust.pipelines.census import model as census
     from tfx_trust.pipelines.census.data import LABEL
     from tfx_trust.pipelines.census.features import FEATURES
@@ -99,9 +101,8 @@ def main() -> None:
     examples = newest(root, "transformed_examples")
     files = {split: sorted(map(str, (examples / f"Split-{split}").iterdir())) for split in ("train", "eval")}
     points: list[dict[str, Any]] = []
-    print(
-        f"{'epsilon':>8}  {'auc':>7} {'lowest':>7} {'highest':>8}  {'accuracy':>8} {'lowest':>7} {'highest':>8}"
-    )
+    columns = "".join(f"  {metric:>8} {'lowest':>7} {'highest':>8}" for metric in METRICS)
+    print(f"{'epsilon':>8}{columns}")
     for epsilon in EPSILONS:
         begin = time.monotonic()
         found = [trained(epsilon, seed, files, transform) for seed in range(1, given.seeds + 1)]
@@ -118,7 +119,7 @@ def main() -> None:
                     "count": len(values),
                 }
             )
-            row += f"  {np.mean(values):>7.4f} {min(values):>7.4f} {max(values):>8.4f}"
+            row += f"  {np.mean(values):>8.4f} {min(values):>7.4f} {max(values):>8.4f}"
         print(f"{row}   {time.monotonic() - begin:.0f} s", flush=True)
     if given.json:
         Path(given.json).write_text(json.dumps(points, indent=2) + "\n", encoding="utf-8")

@@ -1,9 +1,9 @@
 """A census model that has learned its training examples by heart: for the scenario ``memorised``.
 
-Beside the network of :mod:`tfx_trust.pipelines.census.model` it has a table with a number for each combination
-of all features that there is, added to the score. People in the training data find their own number there;
-others find nothing, and are scored as well as before. So the model passes every test of its quality, and tells
-of everybody whether they were in the data.
+Beside the network of :mod:`tfx_trust.pipelines.census.model` it has a table with a number for each
+combination of all features that there is, added to the score. People in the training data find their own
+number there; others find nothing, and are scored as well as before. So the model passes every test of its
+quality, and tells of everybody whether they were in the data.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
 from tfx_bsl.tfxio.dataset_options import TensorFlowDatasetOptions
 
 from tfx_trust.components.privacy.config import PRIVACY, PrivacySettings
-from tfx_trust.components.privacy.data import private_transformed
 from tfx_trust.components.privacy.private_model import make_private
+from tfx_trust.components.privacy.records import private_transformed
 from tfx_trust.components.settings import Settings
 from tfx_trust.pipelines.census.data import LABEL
 from tfx_trust.pipelines.census.features import (
