@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,6 @@ import pyarrow.compute as pc
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.fairness.coding import distinct
-from tfx_trust.components.fairness.config import FairnessSettings
 from tfx_trust.components.fairness.plan import Plan
 
 USUAL = {"0": 0, "1": 1, "false": 0, "true": 1}
@@ -19,10 +19,26 @@ _SHOWN = 5
 MOST_WEIGHT = 2.0**30
 
 
+class LabelSettings(Protocol):
+    """The settings of any component that reads labels."""
+
+    @property
+    def label(self) -> str:
+        """Feature that holds the label."""
+
+    @property
+    def positive(self) -> str | None:
+        """Value of a two-valued label that counts as positive."""
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Values of a label of several classes."""
+
+
 class Labels:
     """Labels as 0 and 1, or as the numbers of classes; remembers which values there were."""
 
-    def __init__(self, settings: FairnessSettings) -> None:
+    def __init__(self, settings: LabelSettings) -> None:
         self.settings = settings
         self.seen: set[str] = set()
 
@@ -140,6 +156,13 @@ def weights_of(array: pa.Array, name: str, first: int) -> np.ndarray:
 
 
 def scores_of(values: np.ndarray | None, plan: Plan, first: int, what: str) -> np.ndarray:
+    """Scores of the plan's label; as :func:`probabilities_of`."""
+    return probabilities_of(values, plan.settings.classes, first, what)
+
+
+def probabilities_of(
+    values: np.ndarray | None, classes: Sequence[str] | None, first: int, what: str
+) -> np.ndarray:
     """Scores, float64 of shape ``(rows,)``, or ``(rows, classes)``.
 
     Raises
@@ -150,7 +173,6 @@ def scores_of(values: np.ndarray | None, plan: Plan, first: int, what: str) -> n
     if values is None:
         raise InputError(f"there is no {what} in some examples; give one for each")
     scores = np.asarray(values, float)
-    classes = plan.settings.classes
     if classes is None and scores.ndim != 1:
         raise InputError(
             f"the {what} has {scores.shape[1]} numbers an example, a label of two values needs one: name "

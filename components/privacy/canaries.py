@@ -178,8 +178,8 @@ def permuted(
                     canary.features.feature[name].CopyFrom(given[place][name])
     if not changed:
         raise InputError(
-            f"all {len(given):,} examples that canaries were to be made of have the same features; permuting "
-            "them makes none: give examples that differ"
+            f"all {len(given):,} examples whose values were to be permuted have the same features; that "
+            "makes no other examples: give some that differ"
         )
     return [canary.SerializeToString() for canary in made]
 

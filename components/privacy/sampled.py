@@ -23,11 +23,14 @@ class Sampled:
     ----------
     records
         Serialized tf.Examples, object of shape ``(rows,)``, in random order.
+    places
+        Number of each in the split, counted over all files, int64 of shape ``(rows,)``.
     total
         How many the split has.
     """
 
     records: np.ndarray
+    places: np.ndarray
     total: int
 
     @property
@@ -37,7 +40,7 @@ class Sampled:
 
     def first(self, rows: int) -> Sampled:
         """A sample of the sample."""
-        return Sampled(self.records[:rows], self.total)
+        return Sampled(self.records[:rows], self.places[:rows], self.total)
 
 
 def sample_records(files: Sequence[str], most: int, seed: int | None) -> Sampled:
@@ -62,16 +65,17 @@ def sample_records(files: Sequence[str], most: int, seed: int | None) -> Sampled
         If a file is missing or damaged.
     """
     key = [secrets.randbits(63) if seed is None else seed, _SALT]
-    ranks, records = np.zeros(0, np.int64), np.zeros(0, object)
+    ranks, places, records = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, object)
     total = 0
     for path in files:
         for batch, _ in serialized_batches(path, BATCH_ROWS):
-            total += int(batch.shape[0])
             rank = tf.strings.to_hash_bucket_strong(batch, _BUCKETS, key).numpy()
             chosen = np.flatnonzero(rank < ranks[-1]) if len(ranks) >= most else np.arange(len(rank))
             if len(chosen):
                 ranks = np.concatenate([ranks, rank[chosen]])
+                places = np.concatenate([places, total + chosen])
                 records = np.concatenate([records, tf.gather(batch, chosen).numpy()])
                 order = np.argsort(ranks, kind="stable")[:most]
-                ranks, records = ranks[order], records[order]
-    return Sampled(records, total)
+                ranks, places, records = ranks[order], places[order], records[order]
+            total += len(rank)
+    return Sampled(records, places, total)
