@@ -274,15 +274,10 @@ def _times(auc: Estimate) -> str:
 def _advantage(attack: Attack, settings: AuditSettings) -> str:
     if settings.max_advantage is None:
         return ""
-    found = attack.advantage
     return (
-        f" At its best threshold it calls {percent(found.value)} more of the members than of the others "
-        f"members ({_interval(found)}); {percent(settings.max_advantage)} are allowed."
+        " At its best threshold it takes for a member more members than others, by "
+        f"{_points(attack.advantage)}; {100 * settings.max_advantage:.1f} are allowed."
     )
-
-
-def _interval(found: Estimate) -> str:
-    return f"{percent(found.low or 0.0)} to {percent(found.high or 0.0)}"
 
 
 def _also(failed: Sequence[Attack], worst: Attack) -> str:

@@ -190,8 +190,8 @@ def audit_canaries(
 ) -> CanaryAudit:
     """Holds the claimed guarantee against what the model shows of canaries.
 
-    The bound is about one example more or less. A guarantee of one example replaced by another is at least as
-    strong, as far as DP-SGD goes.
+    The bound is about one example more or less. Training by DP-SGD that keeps a guarantee for one example
+    replaced by another keeps it for one more or less too, so that the bound counts against either.
 
     Parameters
     ----------
