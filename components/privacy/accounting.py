@@ -24,7 +24,7 @@ import dataclasses
 import functools
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dp_accounting
@@ -55,12 +55,12 @@ _DEFAULT_POWER = 1.1
 _GRID = 1e-4
 _FINENESS = 32
 _MOST_POINTS, _MOST_FINE_POINTS, _MOST_COMPOSED = 2.5e5, 1e6, 1e6
-_FEW_POINTS = 8
+_COARSENESS = 8
 # Beyond it the bound by Rényi divergences stands for itself: no privacy is left for a tighter one to tell.
 _HOPELESS = 1e5
 # Fourier transforms are off by about one rounding a step, measured against the closed form of the Gaussian.
 _ROUNDING, _ROUNDING_PER_STEP = 1e-14, float(np.finfo(float).eps)
-# Share of delta below which cut batches are paid for out of it, in place of a distribution of their own.
+# Share of delta up to which cut batches are paid for out of it, in place of a distribution of their own.
 _NEGLIGIBLE = 1e-3
 
 _ORDERS = tuple(float(order) for order in rdp.rdp_privacy_accountant.DEFAULT_RDP_ORDERS)
@@ -138,9 +138,11 @@ def epsilon_of(
     ceil(steps * batch / N) batches: it is not repeated before it is shuffled, and a last batch of a pass that
     is not full is not left out.
 
-    Cut batches (`max_batch`) are accounted for by dp-accounting's distribution for them (arXiv:2508.15089)
-    where they matter to a PLD. Else, and for RDP, by coupling: with probability 1 - t no batch
-    of all steps is cut, so that (epsilon, d) without the cut is (epsilon, d + (1 + e^epsilon) t) with it.
+    Whether a batch is cut (`max_batch`) can only depend on an example where the others in it are as many as
+    it may hold, and that is as probable in all data sets that are neighbours. With p the sum of its
+    probability over the steps, (epsilon, d) without the cut is thus (epsilon, d + p) with it. Where that costs
+    too much, and the accountant is ``pld``, dp-accounting's distribution for cut batches (arXiv:2508.15089) is
+    taken.
 
     Examples
     --------
@@ -151,6 +153,24 @@ def epsilon_of(
     """
     _check(delta, accountant, adjacency)
     return _epsilon(Composition.of(mechanisms), float(delta), accountant, adjacency)
+
+
+def roughly(
+    mechanisms: Sequence[Mechanism],
+    delta: float,
+    *,
+    accountant: AccountantName = "pld",
+    adjacency: Adjacency = "add_or_remove_one",
+) -> float:
+    """As `epsilon_of`, in an eighth of its time: still an upper bound, mostly within a hundredth.
+
+    Raises
+    ------
+    UsageError
+        As of `epsilon_of`.
+    """
+    _check(delta, accountant, adjacency)
+    return _epsilon(Composition.of(mechanisms), float(delta), accountant, adjacency, coarse=True)
 
 
 def guarantees(
@@ -240,8 +260,8 @@ def curve(
     steps = sorted({math.ceil(mechanism.steps * (index + 1) / points) for index in range(points)})
     drawn = []
     for step in steps[:-1]:
-        until = Composition.of([mechanism.model_copy(update={"steps": step}), *others])
-        epsilon = _epsilon(until, delta, accountant, adjacency, coarse=True)
+        until = [mechanism.model_copy(update={"steps": step}), *others]
+        epsilon = roughly(until, delta, accountant=accountant, adjacency=adjacency)
         drawn.append(CurvePoint(step=step, epsilon=min(epsilon, whole)))
     return [*drawn, CurvePoint(step=mechanism.steps, epsilon=whole)]
 
@@ -270,13 +290,12 @@ class Sampled:
 
     @property
     def cut(self) -> float:
-        """Probability that any batch of all steps is cut."""
+        """Probability that in any of the steps the others alone fill the batch."""
         if self.max_batch is None:
             return 0.0
-        # The larger of two neighbours may have one example more.
-        return min(
-            1.0, self.steps * float(stats.binom.sf(self.max_batch, self.examples + 1, self.probability))
-        )
+        # Of the larger of two neighbours, which may have one example more.
+        full = float(stats.binom.sf(self.max_batch - 1, self.examples, self.probability))
+        return min(1.0, self.steps * full)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -336,7 +355,7 @@ class Composition:
 
     @property
     def cut(self) -> float:
-        """Probability that any batch is cut."""
+        """Probability that an example may change what is cut of a batch."""
         return sum(it.cut for it in self.sampled)
 
     def uncut(self) -> Composition:
@@ -377,41 +396,16 @@ def _epsilon(
         return 0.0 if left >= 0 else math.inf
     if left <= 0:
         return math.inf
-    bound = functools.partial(_by_divergence, composed, adjacency=adjacency)
     if accountant == "rdp":
-        return _with_cuts(bound, left, composed.cut)
+        return _by_divergence(composed, left - composed.cut, adjacency)
     if not composed.sampled:
         return _of_gaussian(composed.precision, left, adjacency)
-    rough = bound(left)
+    rough = _by_divergence(composed, left, adjacency)
     if not rough < _HOPELESS:
-        return _with_cuts(bound, left, composed.cut)
-    grid = _grid(composed, rough, adjacency, coarse)
-    cut = composed.cut
-    if cut and cut * (1 + math.exp(min(rough, 700.0))) > _NEGLIGIBLE * left:
-        return _by_distribution(composed, left, adjacency=adjacency, grid=grid)
-    return _with_cuts(
-        functools.partial(_by_distribution, composed.uncut(), adjacency=adjacency, grid=grid), left, cut
-    )
-
-
-def _with_cuts(epsilon_at: Callable[[float], float], delta: float, cut: float) -> float:
-    """The least epsilon such that (1 + e^epsilon) `cut` and what `epsilon_at` asks for are within `delta`."""
-    epsilon = epsilon_at(delta)
-    if not cut:
-        return epsilon
-    allowance = 1e-4 * epsilon + 1e-6
-    for _ in range(40):
-        tried = epsilon + allowance
-        left = delta - cut * (1 + math.exp(tried)) if tried < 700 else 0.0
-        if left <= 0:
-            return math.inf
-        found = epsilon_at(left)
-        # No more than was allowed for: it holds. Allowed for as much, it may hold for less.
-        if found <= tried:
-            again = epsilon_at(delta - cut * (1 + math.exp(found)))
-            return min(found, again)
-        allowance *= 2
-    return math.inf
+        return _by_divergence(composed, left - composed.cut, adjacency)
+    if composed.cut <= _NEGLIGIBLE * left:
+        left, composed = left - composed.cut, composed.uncut()
+    return _by_distribution(composed, left, adjacency, _grid(composed, rough, adjacency, coarse))
 
 
 def _of_gaussian(precision: float, delta: float, adjacency: Adjacency) -> float:
@@ -447,13 +441,13 @@ def _grid(composed: Composition, rough: float, adjacency: Adjacency, coarse: boo
     spread = min(share * math.sqrt(math.expm1(min(1 / noise**2, 700.0))) for noise, share in noises)
     finest = max(greatest / _MOST_FINE_POINTS, spread / _FINENESS)
     coarsest = max(greatest / _MOST_POINTS, rough / _MOST_COMPOSED)
-    wanted = max(min(_GRID, finest), coarsest) * (_FEW_POINTS if coarse else 1)
+    wanted = max(min(_GRID, finest), coarsest) * (_COARSENESS if coarse else 1)
     # Equal grids can be composed, and remembered.
     doublings = math.log2(wanted / _GRID)
     return float(_GRID * 2.0 ** (math.ceil(doublings) if wanted > _GRID else math.floor(doublings)))
 
 
-def _by_distribution(composed: Composition, delta: float, *, adjacency: Adjacency, grid: float) -> float:
+def _by_distribution(composed: Composition, delta: float, adjacency: Adjacency, grid: float) -> float:
     left = delta - _ROUNDING - _ROUNDING_PER_STEP * composed.steps
     if left <= 0:
         return math.inf
@@ -503,7 +497,9 @@ def _of_step(part: Sampled, adjacency: Adjacency, grid: float) -> Loss:
 # By Rényi divergences
 
 
-def _by_divergence(composed: Composition, delta: float, *, adjacency: Adjacency) -> float:
+def _by_divergence(composed: Composition, delta: float, adjacency: Adjacency) -> float:
+    if delta <= 0:
+        return math.inf
     orders = np.array(_ORDERS)
     sides = 2.0 if adjacency == "replace_one" else 1.0
     total = composed.precision * sides**2 * orders / 2

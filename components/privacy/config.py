@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -14,6 +15,8 @@ Adjacency = Literal["add_or_remove_one", "replace_one"]
 AccountantName = Literal["pld", "rdp"]
 Effect = Literal["note", "warn", "block"]
 
+PRIVACY = "privacy"
+"""The key of ``fn_args.custom_config`` that has the privacy settings."""
 ADJACENCIES: tuple[Adjacency, ...] = ("add_or_remove_one", "replace_one")
 ACCOUNTANTS: tuple[AccountantName, ...] = ("pld", "rdp")
 
@@ -105,7 +108,9 @@ class PrivacySettings(Settings):
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return max(1, round(self.epochs * examples / self.batch_size))
+        steps = self.epochs * examples / self.batch_size
+        # A shuffled dataset pays by the pass: not for one that has only just begun.
+        return max(1, round(steps) if self.sampling == "poisson" else math.floor(steps + 1e-9))
 
 
 class Spending(Settings):
