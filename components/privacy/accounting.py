@@ -140,9 +140,9 @@ def epsilon_of(
 
     Whether a batch is cut (`max_batch`) can only depend on an example where the others in it are as many as
     it may hold, and that is as probable in all data sets that are neighbours. With p the sum of its
-    probability over the steps, (epsilon, d) without the cut is thus (epsilon, d + p) with it. Where that costs
-    too much, and the accountant is ``pld``, dp-accounting's distribution for cut batches (arXiv:2508.15089) is
-    taken.
+    probability over the steps, (epsilon, d) without the cut is thus (epsilon, d + p) with it. Where that
+    costs too much, and the accountant is ``pld``, dp-accounting's distribution for cut batches
+    (arXiv:2508.15089) is taken.
 
     Examples
     --------
