@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tfx_trust.cli.status import ERROR, OK, UNDECIDED, status_of
+from tfx_trust.cli.status import ERROR, FAIL, OK, UNDECIDED, status_of
 from tfx_trust.components.errors import InputError, TrustError, UsageError
 from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tfx_trust.components.page.run import Run
+    from tfx_trust.components.privacy.ledger import BudgetExceeded
 
 LOG_FILE = "run.log"
 OVERVIEW_FILE = "index.html"
@@ -81,6 +82,7 @@ def command(
         try:
             console.print(f"census pipeline, scenario {scenario}, {runner} runner; log in {root / LOG_FILE}")
             with console.status("loading TFX and TensorFlow"):
+                from tfx_trust.components.privacy.ledger import BudgetExceeded
                 from tfx_trust.pipelines.census.pipeline import census_pipeline
                 from tfx_trust.pipelines.runner import PipelineFailed, run_pipeline
 
@@ -104,6 +106,9 @@ def command(
                 )
             except PipelineFailed as failure:
                 traceback.print_exception(failure)
+                if refusals := [item for item in failure.causes.values() if isinstance(item, BudgetExceeded)]:
+                    _show_refusal(console, refusals[0], root)
+                    sys.exit(FAIL)
                 _show_failure(console, failure.run, root)
                 sys.exit(ERROR)
             _show_outcome(console, run, root, time.monotonic() - begin)
@@ -171,6 +176,16 @@ def _show_failure(console: Console, run: Run, root: Path) -> None:
     for node in run.failed:
         console.print(f"\n{node.name} failed: {node.error}", style="bold red")
     console.print(f"  the full story is in {root / LOG_FILE}")
+    console.print(f"  nothing was pushed; overview: {root / OVERVIEW_FILE}")
+
+
+def _show_refusal(console: Console, refusal: BudgetExceeded, root: Path) -> None:
+    head, *ledger = str(refusal).splitlines()
+    console.print(f"\nstopped before training: {head}", style="bold red")
+    for line in ledger:
+        console.print(line)
+    if refusal.page:
+        console.print(f"  the ledger as a page: {refusal.page}")
     console.print(f"  nothing was pushed; overview: {root / OVERVIEW_FILE}")
 
 

@@ -22,19 +22,29 @@ from tfx_trust.components.artifacts import read_report
 from tfx_trust.components.errors import InputError, TrustError, unknown
 from tfx_trust.components.page import render_overview
 from tfx_trust.components.page.run import NodeRun, Run, State
+from tfx_trust.components.privacy.ledger import BudgetExceeded
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.release.standard import read_anomalies
-from tfx_trust.components.report import PAGE_FILE, Report
+from tfx_trust.components.report import PAGE_FILE, Report, Verdict
 from tfx_trust.pipelines.beam import LOCAL_RUNNER
 
 RUNNERS = ("local", "beam")
 
 
 class PipelineFailed(TrustError):
-    """A node failed. `run` tells which, with its error, and how the others fared."""
+    """A node failed.
 
-    def __init__(self, run: Run) -> None:
+    Attributes
+    ----------
+    run
+        Tells which, with its error in one line, and how the others fared.
+    causes
+        What was raised, by node.
+    """
+
+    def __init__(self, run: Run, causes: Mapping[str, Exception] | None = None) -> None:
         self.run = run
+        self.causes = dict(causes or {})
         failures = "; ".join(f"{node.name}: {node.error}" for node in run.failed)
         super().__init__(failures or "the pipeline ended before its last node")
 
@@ -106,7 +116,7 @@ def run_pipeline(
         Path(overview).parent.mkdir(parents=True, exist_ok=True)
         Path(overview).write_text(render_overview(run), encoding="utf-8")
     if crash is not None:
-        raise PipelineFailed(run) from crash
+        raise PipelineFailed(run, watch.causes) from crash
     return run
 
 
@@ -147,6 +157,7 @@ class _Watch:
         self.states: dict[str, State] = {}
         self.seconds: dict[str, float] = {}
         self.errors: dict[str, str] = {}
+        self.causes: dict[str, Exception] = {}
         self.outputs: dict[str, list[artifact.Artifact]] = {}
 
     @contextlib.contextmanager
@@ -185,6 +196,7 @@ class _Watch:
             raise _NodeFailed(self.errors[name]) from None
         except Exception as error:
             self.errors[name] = _in_one_line(error)
+            self.causes[name] = error
             raise
         finally:
             self.states[name], self.seconds[name] = state, time.monotonic() - begin
@@ -207,6 +219,9 @@ class _Watch:
     def summary(self, pipeline: Pipeline, base: Path | None, details: Mapping[str, str]) -> Run:
         verdicts, pages, release = self._reports(base)
         hint = self._anomalies() if self.errors else ""
+        for node, cause in self.causes.items():
+            if isinstance(cause, BudgetExceeded) and cause.page:
+                verdicts[node], pages[node] = Verdict.FAIL, _link(cause.page, base)
         nodes = tuple(
             NodeRun(
                 name=node.id,
@@ -244,8 +259,7 @@ class _Watch:
                 except InputError:
                     continue  # the release gate says what is wrong with it
                 verdicts[node] = report.verdict
-                page = os.path.join(output.uri, PAGE_FILE)
-                pages[node] = os.path.relpath(page, base) if base and "://" not in page else page
+                pages[node] = _link(os.path.join(output.uri, PAGE_FILE), base)
                 release = report if isinstance(report, ReleaseReport) else release
         return verdicts, pages, release
 
@@ -268,6 +282,11 @@ class _Watch:
                     inside = base is not None and base.resolve() in Path(place).resolve().parents
                     return os.path.relpath(place, base) if inside else place
         return None
+
+
+def _link(page: str, base: Path | None) -> str:
+    """The link from the overview to a page."""
+    return os.path.relpath(page, base) if base and "://" not in page else page
 
 
 def _outputs(store: Any, execution_id: int) -> list[artifact.Artifact]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ def create_pipeline(
     preprocessing_fn: UserFunction,
     run_fn: UserFunction,
     evaluation: config_pb2.EvalConfig,
+    trainer: Callable[..., BaseComponent] | None = None,
     filters: Sequence[Filter] = (),
     model_steps: Sequence[ModelStep] = (),
     gates: Sequence[Gate] = (),
@@ -166,6 +168,11 @@ def create_pipeline(
         ``.py`` file that defines it. Changed code is trained anew rather than served from the cache.
     evaluation
         The Evaluator's configuration; :func:`~tfx_trust.pipelines.eval_config` makes one.
+    trainer
+        Makes the trainer from the keyword arguments of TFX's own, which is the default; for instance
+        ``functools.partial(PrivateTrainer, privacy=...)``. If it has a parameter ``canary_examples``, it is
+        given the channel of the examples as they are before Transform. Its component must have an output
+        ``model``.
     filters
         Steps between ExampleGen and all that reads examples, in order: each reads what the one before
         it gave.
@@ -173,7 +180,8 @@ def create_pipeline(
         Steps between Trainer and all that reads the model, in order: each reads what the one before it
         gave.
     gates
-        The trust gates; extend the list with your own.
+        The trust gates; extend the list with your own. One may give a component that is there already, as
+        in ``Gate("privacy", lambda nodes: nodes.trainer)``.
     policy
         The release policy. If it does not say what is required, all `gates` are.
     without
@@ -202,7 +210,7 @@ def create_pipeline(
     InputError
         If the data folder, a split, the header's label column or the schema is missing or empty.
     UsageError
-        If a gate or function is unknown, a gate writes no report, a filter gives no examples or a
+        If a gate or function is unknown, a gate writes no report, a filter gives no examples, a trainer or
         model step no model, or two of a kind have one name.
     """
     root, schema = os.fspath(root), os.fspath(schema)
@@ -226,7 +234,9 @@ def create_pipeline(
     _rerun_when_edited(transform, transform.exec_properties.get("preprocessing_fn"))
     # Not for data: what is wrong with the examples is to be known before anything stumbles over it.
     transform.add_upstream_node(example_validator)
-    trainer = standard.Trainer(
+    trainer_node = _trainer(
+        trainer or standard.Trainer,
+        examples,
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
@@ -235,8 +245,9 @@ def create_pipeline(
         custom_config=dict(custom_config or {}),
         **_user_code("run_fn", run_fn),
     )
-    _rerun_when_edited(trainer, trainer.exec_properties.get("run_fn"))
-    altering, model = _altered(model_steps, trainer.outputs["model"], examples, schema_gen.outputs["schema"])
+    altering, model = _altered(
+        model_steps, trainer_node.outputs["model"], examples, schema_gen.outputs["schema"]
+    )
     judge = "Evaluator" if RELEASE in without else "ReleaseGate"
     resolver = Resolver(
         strategy_class=LatestReleasedModelStrategy,
@@ -258,7 +269,7 @@ def create_pipeline(
         schema_gen,
         example_validator,
         transform,
-        trainer,
+        trainer_node,
         resolver,
         evaluator,
         model,
@@ -278,9 +289,10 @@ def create_pipeline(
             statistics=statistics_gen.outputs["statistics"],
             policy=_policy(policy, without, chosen),
         )
-        for component in (*built.values(), release):
+        added = [component for component in built.values() if component not in components]
+        for component in (*added, release):
             _rerun_when_edited(component, component.executor_spec.class_path)
-        components += [*built.values(), release]
+        components += [*dict.fromkeys(added), release]
         blessing = release.outputs["blessing"]
     components.append(
         standard.Pusher(
@@ -324,6 +336,22 @@ def _check_differ(kind: str, names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"{kind} names must differ: {', '.join(twice)}")
+
+
+def _trainer(make: Callable[..., BaseComponent], raw: BaseChannel, **arguments: Any) -> BaseComponent:
+    """The trainer's component; its own code counts as the user's does, if it is not TFX's."""
+    if "canary_examples" in inspect.signature(make).parameters:
+        arguments["canary_examples"] = raw
+    made = make(**arguments)
+    if "model" not in made.outputs:
+        raise UsageError(
+            f"the trainer {type(made).__name__} has no output 'model', which all other nodes are to read; "
+            f"its outputs: {', '.join(made.outputs) or 'none'}"
+        )
+    _rerun_when_edited(made, made.exec_properties.get("run_fn"))
+    if not made.executor_spec.class_path.startswith("tfx."):
+        _rerun_when_edited(made, made.executor_spec.class_path)
+    return made
 
 
 def _filtered(

@@ -262,8 +262,8 @@ def _unprotected(snapshot: Snapshot) -> Iterator[str]:
         by = ", ".join(sorted({item.component for item in found}))
         many = len(found) != 1
         yield (
-            f"{len(found):,} model{'s' if many else ''} in the metadata store {'were' if many else 'was'} made "
-            f"of the same data without a guarantee, by {by}, and {'are' if many else 'is'} not counted."
+            f"{len(found):,} model{'s' if many else ''} in the metadata store {'were' if many else 'was'} "
+            f"made of the same data without a guarantee, by {by}, and {'are' if many else 'is'} not counted."
         )
 
 

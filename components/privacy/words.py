@@ -70,8 +70,8 @@ def guaranteed(guarantee: Guarantee, examples: int, scope: str) -> Finding:
         threshold=guarantee.target,
         message=f"The model was trained privately on {examples:,} examples. "
         f"{_NEIGHBOURS[guarantee.adjacency]} changes the probability of {what} by a factor of at most "
-        f"{factor(guarantee.epsilon)} (e to the power of epsilon = {number(guarantee.epsilon)}), apart from a "
-        f"chance of {guarantee.delta:.1e} (delta).{target}",
+        f"{factor(guarantee.epsilon)} (e to the power of epsilon = {number(guarantee.epsilon)}), apart from "
+        f"a chance of {guarantee.delta:.1e} (delta).{target}",
         evidence={
             "epsilon": guarantee.epsilon,
             "delta": guarantee.delta,
@@ -116,8 +116,8 @@ def other_updates(training: Training) -> Finding:
     made = training.optimizer_steps or 0
     return _void(
         "other_updates",
-        f"The optimizer updated the model {made:,} times, and {training.steps:,} of the updates were private. "
-        "The others saw the data as they are, so that no epsilon is stated.",
+        f"The optimizer updated the model {made:,} times, and {training.steps:,} of the updates were "
+        "private. The others saw the data as they are, so that no epsilon is stated.",
         "Train by fit, train_on_batch or private_gradients alone, and with an optimizer of the model's own.",
         statistic=Estimate(value=float(made)),
         threshold=float(training.steps),
@@ -159,8 +159,8 @@ def large_delta(delta: float, examples: int) -> Finding:
     """Delta allows to give somebody's example away."""
     return _void(
         "delta",
-        f"delta = {delta:.2g} is not below 1/N, with N = {examples:,}: a mechanism that gives away an example "
-        "chosen at random would satisfy it. No epsilon is stated.",
+        f"delta = {delta:.2g} is not below 1/N, with N = {examples:,}: a mechanism that gives away an "
+        "example chosen at random would satisfy it. No epsilon is stated.",
         "Leave delta out, for N to the power of -1.1.",
         statistic=Estimate(value=delta),
         threshold=1 / examples,
@@ -197,8 +197,8 @@ def target_missed(guarantee: Guarantee) -> Finding:
         subject="epsilon",
         statistic=Estimate(value=guarantee.epsilon or 0.0),
         threshold=guarantee.target,
-        message=f"Asked for was an epsilon of {number(guarantee.target)}, and {number(guarantee.epsilon)} was "
-        "spent.",
+        message=f"Asked for was an epsilon of {number(guarantee.target)}, and {number(guarantee.epsilon)} "
+        "was spent.",
         remedy="Train by the settings in fn_args.custom_config['privacy'], on one model, and for the planned "
         "steps; batches must come from private_data, private_records or private_transformed.",
     )
@@ -230,8 +230,8 @@ def unamplified() -> Finding:
         check="sampling",
         severity=Severity.WARN,
         subject="training",
-        message="Batches were to be drawn at random, each example by itself, and came from somewhere else. The "
-        "epsilon stated claims no gain from sampling.",
+        message="Batches were to be drawn at random, each example by itself, and came from somewhere else. "
+        "The epsilon stated claims no gain from sampling.",
         remedy="Give fit the data of private_data, private_records or private_transformed, or set "
         "sampling='shuffle'.",
     )
@@ -264,8 +264,8 @@ def unchecked(training: Training) -> Iterator[Finding]:
             check="unchecked",
             severity=Severity.WARN,
             subject="optimizer",
-            message="Whether there were other updates than the private ones is not known: the model's optimizer "
-            "made none, and what applied the gradients does not count them here.",
+            message="Whether there were other updates than the private ones is not known: the model's "
+            "optimizer made none, and what applied the gradients does not count them here.",
             remedy="Apply private gradients by the optimizer that the model was compiled with.",
         )
 
@@ -277,8 +277,8 @@ def several(trainings: int) -> Finding:
         severity=Severity.INFO,
         subject="training",
         statistic=Estimate(value=float(trainings)),
-        message=f"run_fn trained {trainings:,} models privately. Since each saw the data, the epsilon stated is "
-        "that of all together.",
+        message=f"run_fn trained {trainings:,} models privately. Since each saw the data, the epsilon "
+        "stated is that of all together.",
     )
 
 
@@ -350,33 +350,46 @@ def unmatched(patterns: Sequence[str]) -> Iterator[Finding]:
 def budget(ledger: Ledger, *, exceeded: bool) -> Finding:
     """How much of the budget is spent."""
     assert ledger.budget is not None
+    spent = _spent(ledger)
     earlier = len(ledger.entries) - 1
-    trainings = f"{earlier:,} earlier {'entry' if earlier == 1 else 'entries'} and this training"
-    if ledger.total is None:
+    by = f"{earlier:,} earlier {'entry' if earlier == 1 else 'entries'} and this training"
+    if spent is None:
+        which = "this training has" if ledger.entries[-1].epsilon is None else "an earlier training on it had"
         said = (
-            f"What was spent on {ledger.source} is not known: an earlier training on it had no guarantee. The "
-            f"budget of {number(ledger.budget)} may be used up."
+            f"What is spent on {ledger.source} is not known, since {which} no guarantee. The budget of "
+            f"{number(ledger.budget)} may be used up."
+        )
+    elif exceeded:
+        said = (
+            f"The budget of {ledger.source} is used up: {number(spent)} of {number(ledger.budget)} by {by}."
         )
     else:
-        spent = f"{number(ledger.total)} of {number(ledger.budget)}"
         said = (
-            f"The budget of {ledger.source} is used up: {spent} by {trainings}."
-            if exceeded
-            else f"Of the budget of {ledger.source}, {spent} is spent, by {trainings}."
+            f"Of the budget of {ledger.source}, {number(spent)} of {number(ledger.budget)} is spent by {by}."
         )
     return Finding(
         check="budget",
         severity=Severity.FAIL if exceeded else Severity.INFO,
         subject=ledger.source,
-        statistic=None if ledger.total is None else Estimate(value=ledger.total),
+        statistic=None if spent is None else Estimate(value=spent),
         threshold=ledger.budget,
         message=said,
-        remedy="Use data of a span that was not used before, ask for a smaller epsilon, or have those who are "
-        "responsible for the data raise the budget."
+        remedy="Use data of a span that was not used before, ask for a smaller epsilon, or have those who "
+        "are responsible for the data raise the budget."
         if exceeded
         else "",
-        evidence={"entries": [_line(entry) for entry in ledger.entries[-_LISTED:]]},
+        evidence={"delta": ledger.delta, "entries": [_line(entry) for entry in ledger.entries[-_LISTED:]]},
     )
+
+
+def _spent(ledger: Ledger) -> float | None:
+    """The total of the data at hand: of the costliest of its spans, where spans are different data."""
+    spans = ledger.entries[-1].spans
+    if not spans or not ledger.by_span:
+        return ledger.total
+    totals = [ledger.by_span[str(span)] for span in spans]
+    known = [total for total in totals if total is not None]
+    return max(known) if len(known) == len(totals) else None
 
 
 def _line(entry: LedgerEntry) -> dict[str, object]:
@@ -404,15 +417,15 @@ def no_ledger(*, limited: bool) -> Finding:
             subject="budget",
             message="What was spent on the data before is not known, so that the budget was not held against "
             "it: this orchestrator gave no access to the metadata store.",
-            remedy="Run by LocalDagRunner or BeamDagRunner, or note earlier spending in `budget.prior` and keep "
-            "the ledger by hand.",
+            remedy="Run by LocalDagRunner or BeamDagRunner, or note earlier spending in `budget.prior` and "
+            "keep the ledger by hand.",
         )
     return Finding(
         check="ledger",
         severity=Severity.INFO,
         subject="ledger",
-        message="What was spent on the data before was not looked up: this orchestrator gave no access to the "
-        "metadata store.",
+        message="What was spent on the data before was not looked up: this orchestrator gave no access to "
+        "the metadata store.",
     )
 
 

@@ -26,6 +26,8 @@ from tfx_trust.components import (
     FairnessEvaluator,
     LeakageFilter,
     LeakageValidator,
+    PrivacyAuditor,
+    PrivateTrainer,
     ReleaseGate,
     Report,
     Reweigher,
@@ -42,7 +44,7 @@ COMPONENTS = [
     for _, member in inspect.getmembers(importlib.import_module(f"tfx_trust.components.{concern}.component"))
     if inspect.isclass(member)
     and issubclass(member, BaseComponent)
-    and member.__module__ == f"tfx_trust.components.{concern}.component"
+    and member.__module__.startswith(f"tfx_trust.components.{concern}.")
 ]
 
 
@@ -99,6 +101,16 @@ MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
         "examples": examples_in(folder),
         "model": model_in(folder),
         "settings": {"label": "label", "groups": ["a"], "max_values": 100},
+    },
+    PrivacyAuditor: lambda folder: {
+        "examples": examples_in(folder),
+        "model": model_in(folder),
+        "settings": {"label": "label"},
+    },
+    PrivateTrainer: lambda folder: {
+        "examples": examples_in(folder),
+        "run_fn": "private_runs.run_fn",
+        "privacy": {"noise_multiplier": 1.0, "steps": 3, "batch_size": 20},
     },
     ReleaseGate: lambda folder: {"model": channel_of(standard_artifacts.Model, str(folder / "model"))},
 }

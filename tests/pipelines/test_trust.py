@@ -1,6 +1,7 @@
 """Composing the standard pipeline: what it is made of, and what it refuses."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tfx.types.channel import BaseChannel
 from tfx.v1.components import StatisticsGen
 
 from tfx_trust import schemas
-from tfx_trust.components import InputError, UsageError
+from tfx_trust.components import InputError, PrivateTrainer, UsageError
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.pipelines import Filter, Gate, ModelStep, Nodes, create_pipeline, eval_config
 from tfx_trust.pipelines.census.data import COLUMNS, LABEL
@@ -180,6 +181,68 @@ def empty(path: Path) -> None:
 
 def header_only(path: Path) -> None:
     path.write_text(",".join(COLUMNS) + "\n")
+
+
+PRIVACY = {"epsilon": 3.0, "epochs": 1}
+CANARIES = {**PRIVACY, "label": LABEL, "canaries": {"count": 20}}
+
+
+def test_a_trainer_of_ones_own_takes_the_place_of_tfxs(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(trainer=partial(PrivateTrainer, privacy=PRIVACY), custom_config={"seed": 3})
+    names = [item.id for item in pipeline.components]
+    expected = {*STANDARD, "PrivateTrainer", "ReleaseGate"} - {"Trainer"}
+    assert sorted(names) == sorted(expected)
+    trainer = node(pipeline, "PrivateTrainer")
+    assert trainer.inputs["examples"].producer_component_id == "Transform"
+    assert trainer.inputs["transform_graph"].producer_component_id == "Transform"
+    assert trainer.exec_properties["custom_config"] == '{"seed": 3}'
+    assert readers(pipeline, "PrivateTrainer", standard_artifacts.Model) == {
+        "Evaluator",
+        "ReleaseGate",
+        "Pusher",
+    }
+
+
+def test_raw_examples_reach_a_trainer_that_makes_canaries_and_no_other(
+    compose: Callable[..., Pipeline],
+) -> None:
+    with_canaries = compose(filters=[idle()], trainer=partial(PrivateTrainer, privacy=CANARIES))
+    raw = node(with_canaries, "PrivateTrainer").inputs["canary_examples"]
+    assert raw.producer_component_id == "idle"
+    without = compose(trainer=partial(PrivateTrainer, privacy=PRIVACY))
+    assert "canary_examples" not in node(without, "PrivateTrainer").inputs
+
+
+def test_a_gate_may_be_a_component_that_is_there_already(compose: Callable[..., Pipeline]) -> None:
+    privacy = Gate("privacy", lambda nodes: nodes.trainer)
+    pipeline = compose(trainer=partial(PrivateTrainer, privacy=PRIVACY), gates=[privacy])
+    names = [item.id for item in pipeline.components]
+    assert names.count("PrivateTrainer") == 1
+    report = node(pipeline, "ReleaseGate").inputs["report_privacy"]
+    assert report.producer_component_id == "PrivateTrainer"
+    assert policy_of(pipeline).required == ["privacy"]
+
+
+def test_a_trainer_of_ones_own_runs_anew_when_it_or_the_users_code_is_edited(
+    compose: Callable[..., Pipeline],
+) -> None:
+    gates = [Gate("privacy", lambda nodes: nodes.trainer)]
+    flags = [
+        node(
+            compose(trainer=partial(PrivateTrainer, privacy=PRIVACY), gates=given), "PrivateTrainer"
+        ).executor_spec.extra_flags
+        for given in ([], gates)
+    ]
+    assert len(set(flags[0])) == 2
+    assert flags[0] == flags[1]
+
+
+def test_a_trainer_without_a_model_is_refused(compose: Callable[..., Pipeline]) -> None:
+    def trainer(**arguments: Any) -> Any:
+        return StatisticsGen(examples=arguments["examples"]).with_id("odd")
+
+    with pytest.raises(UsageError, match="the trainer StatisticsGen has no output 'model'"):
+        compose(trainer=trainer)
 
 
 def unlabelled(path: Path) -> None:

@@ -114,7 +114,8 @@ def test_models_of_other_components_are_told() -> None:
     made = [Unprotected(artifact=n, component="Trainer", places=["/data"]) for n in (1, 2)]
     (told,) = account(unprotected=[*made, Unprotected(artifact=3, component="X", places=["/other"])]).unknown
     assert told == (
-        "2 models in the metadata store were made of the same data without a guarantee, by Trainer, and are not "
+        "2 models in the metadata store were made of the same data without a guarantee, by Trainer, and are "
+        "not "
         "counted."
     )
 
@@ -126,7 +127,7 @@ def test_an_analyzer_whose_outcome_is_used_again_is_not_paid_twice() -> None:
     for found, expected in ((again, ["training"]), (anew, ["training", "private_mean/age"])):
         here = found.here([TRAINED, ANALYZED], epsilon=1.5, delta=1e-5)
         assert [item.what for item in here.mechanisms] == expected
-        assert here.here and here.run == "now"
+        assert (here.here, here.run) == (True, "now")
 
 
 def test_trainings_are_paid_for_each_time() -> None:
