@@ -22,7 +22,7 @@ class Call:
     inputs
         What the gradients of the layer's weights follow from, besides those of its outputs.
     outputs
-        The watched tensors, which the gradient of the loss is taken at.
+        The watched tensors, which the gradient of the loss is taken at; examples are the first axis.
     gradients
         That gradient for each of them; none where the loss does not depend on it.
     """
@@ -38,7 +38,7 @@ class Observed(Protocol):
     layer: keras.Layer
 
     def forward(
-        self, original: Callable[..., Any], watch: Watch, *args: Any, **kwargs: Any
+        self, original: Callable[..., Any], watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Call]:
         """What the layer returns, and its call, whose outputs are watched before anything is made of them."""
 
@@ -70,7 +70,7 @@ def _keeping(
     each: Observed, original: Callable[..., Any], watch: Watch, kept: list[Call]
 ) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        outputs, made = each.forward(original, watch, *args, **kwargs)
+        outputs, made = each.forward(original, watch, args, kwargs)
         kept.append(made)
         return outputs
 

@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfx_trust.components.privacy.clipping.capture import Call, capturing
+from tfx_trust.components.errors import InputError
+from tfx_trust.components.privacy.clipping import bookkeeping
 from tfx_trust.components.privacy.clipping.losses import ExampleLosses
-from tfx_trust.components.privacy.clipping.plan import plan
-from tfx_trust.components.privacy.clipping.rules import Rule
+from tfx_trust.components.privacy.clipping.plan import check_trainable, plan, same
+from tfx_trust.components.privacy.clipping.trial import try_out
 from tfx_trust.components.privacy.report import LayerRule
-
 
 _TINY = 1e-30
 
@@ -27,14 +27,15 @@ class Clipped:
     sums
         Sum over the examples of ``min(1, C / norm) * gradient`` by variable of the engine, dense float32.
     norms
-        L2 norm of each example's gradient over all variables before clipping, of shape ``(batch,)``; 0 for
-        examples of weight 0, infinite where it is not a finite number, which contributes nothing to `sums`.
+        L2 norm of each example's gradient over all variables before clipping, of shape ``(batch,)``. 0 for
+        examples of weight 0. Infinite where the gradient is not finite, as of an example that holds a NaN:
+        `sums` leaves it out.
     losses
-        Loss of each example, of shape ``(batch,)``.
+        Loss of each example, times its weight, of shape ``(batch,)``; 0 for examples of weight 0.
     y_pred
         What the model returned.
     parts
-        Loss of each example by compiled loss, before its loss weight.
+        The same as `losses` by compiled loss, in the order of the model's trackers, before loss weights.
     """
 
     sums: list[tf.Tensor]
@@ -51,7 +52,7 @@ class Engine:
     layer it gives the norm of every example's gradient (Goodfellow 2015, "Efficient per-example gradient
     computations"; Li et al. 2022, "Large language models can be strong differentially private learners") and,
     scaled by its clip factor, the sum of the clipped gradients (Bu et al. 2023, "Differentially private
-    optimization on large model at small cost", book-keeping): there is no second backward pass.
+    optimization on large foundation models at small cost", book-keeping): there is no second backward pass.
 
     Parameters
     ----------
@@ -77,12 +78,17 @@ class Engine:
         self._model = model
         self._losses = ExampleLosses(model)
         planned = plan(model)
-        self._rules: list[Rule] = planned.rules
+        unchecked = try_out(model, planned, self._losses)
+        if not same(model.trainable_variables, planned.variables):
+            # Some layers are built in their first call.
+            planned = plan(model)
+            unchecked = try_out(model, planned, self._losses)
+        self._rules = planned.rules
         self.variables: list[keras.Variable] = planned.variables
         self.rules: list[LayerRule] = planned.described
-        self.unchecked: list[str] = planned.unchecked
-        self._place = {id(variable): place for place, variable in enumerate(self.variables)}
+        self.unchecked: list[str] = unchecked
 
+    @tf.autograph.experimental.do_not_convert
     def step(self, x: Any, y: Any, sample_weight: Any, clip_norm: float | tf.Tensor) -> Clipped:
         """The clipped sum of gradients of a batch, and what it followed from.
 
@@ -92,82 +98,90 @@ class Engine:
             As for a step of Keras; examples of weight 0 have no part in it.
         clip_norm
             Greatest L2 norm that an example's gradient keeps.
+
+        Raises
+        ------
+        InputError
+            When traced: if the model's trainable weights are others than they were, or a loss gives no value for
+            each example.
         """
-        tape = tf.GradientTape(watch_accessed_variables=False)
-        with tape, capturing(self._rules, tape.watch) as calls:
-            y_pred = self._forward(x)
-            losses, parts = self._losses(y, y_pred, sample_weight)
-            total = tf.reduce_sum(losses)
-        calls = _with_gradients(calls, tape, total)
-        squared = [rule.norms(made) for rule, made in zip(self._rules, calls, strict=True) if made]
+        check_trainable(self._model, self.variables)
+        self._check_loops()
+        (y_pred, losses, parts), calls = bookkeeping.run(
+            self._rules,
+            lambda: self._forward(x, y, sample_weight),
+            lambda answer: answer[1],
+        )
+        squared = bookkeeping.squared_norms(self._rules, calls)
         norms = tf.sqrt(tf.add_n(squared)) if squared else tf.zeros_like(losses)
         finite = tf.math.is_finite(norms)
-        scales = tf.where(
-            finite, tf.minimum(1.0, tf.cast(clip_norm, norms.dtype) / tf.maximum(norms, _TINY)), 0.0
+        scales = tf.minimum(1.0, tf.cast(clip_norm, tf.float32) / tf.maximum(norms, _TINY))
+        sums = tf.cond(
+            tf.reduce_all(finite),
+            lambda: self._sums(calls, scales),
+            lambda: self._finite_sums(calls, scales, finite),
         )
-        sums = self._sums(calls, scales)
-        return Clipped(sums, tf.where(finite, norms, float("inf")), losses, y_pred, parts)
+        norms = tf.where(finite, norms, float("inf"))
+        if sample_weight is not None:
+            norms, losses, *parts = _weighted_rows(sample_weight, [norms, losses, *parts])
+        return Clipped(list(sums), norms, losses, y_pred, list(parts))
 
     def regularization_gradients(self) -> list[tf.Tensor | None]:
-        """Gradient of the weights' regularization by variable, none where it has none: no example has part in it."""
+        """Gradient of the weights' regularization by variable, none where it has none: no example is in it."""
         found: list[tf.Tensor | None] = []
         for variable in self.variables:
             if variable.regularizer is None:
                 found.append(None)
                 continue
-            value = tf.convert_to_tensor(variable.value)
-            with tf.GradientTape() as tape:
+            value = tf.convert_to_tensor(variable)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(value)
                 loss = variable.regularizer(value)
             found.append(tape.gradient(loss, value))
         return found
 
     def regularization_loss(self) -> tf.Tensor:
-        """Loss that the weights' regularization adds."""
+        """What the weights' regularization adds to the loss."""
         losses = [
-            variable.regularizer(variable) for variable in self.variables if variable.regularizer is not None
+            tf.reduce_sum(variable.regularizer(tf.convert_to_tensor(variable)))
+            for variable in self.variables
+            if variable.regularizer is not None
         ]
         return tf.add_n(losses) if losses else tf.constant(0.0)
 
-    def _forward(self, x: Any) -> Any:
-        if getattr(self._model, "_call_has_training_arg", True):
-            return self._model(x, training=True)
-        return self._model(x)
+    def _forward(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, tf.Tensor, list[tf.Tensor]]:
+        y_pred = bookkeeping.in_training(self._model, x)
+        return (y_pred, *self._losses(y, y_pred, sample_weight))
 
-    def _sums(self, calls: list[list[Call]], scales: tf.Tensor) -> list[tf.Tensor]:
-        sums: list[Any] = [None] * len(self.variables)
-        for rule, made in zip(self._rules, calls, strict=True):
-            found = (
-                rule.sums([_scaled(call, scales) for call in made]) if made else [None] * len(rule.weights)
-            )
-            for weight, value in zip(rule.weights, found, strict=True):
-                sums[self._place[id(weight)]] = (
-                    tf.zeros(weight.shape) if value is None else tf.cast(value, tf.float32)
-                )
-        return sums
+    def _sums(self, calls: Any, scales: tf.Tensor) -> list[tf.Tensor]:
+        return bookkeeping.weighted_sums(self._rules, calls, scales, self.variables)
 
+    def _finite_sums(self, calls: Any, scales: tf.Tensor, finite: tf.Tensor) -> list[tf.Tensor]:
+        sums = self._sums(bookkeeping.without(calls, finite), tf.where(finite, scales, 0.0))
+        # With no good example there was none to put in the others' place.
+        return [tf.where(tf.reduce_any(finite), each, 0.0) for each in sums]
 
-def _with_gradients(calls: list[list[Call]], tape: tf.GradientTape, total: tf.Tensor) -> list[list[Call]]:
-    """The calls that the loss depends on, with its gradients at their outputs."""
-    outputs = [call.outputs for made in calls for call in made]
-    gradients = iter(tape.gradient(total, outputs))
-    for made in calls:
-        for call in made:
-            call.gradients = next(gradients)
-    return [
-        [call for call in made if any(gradient is not None for gradient in call.gradients)] for made in calls
-    ]
+    def _check_loops(self) -> None:
+        if tf.executing_eagerly() or not self._model.jit_compile:
+            return
+        for rule in self._rules:
+            if rule.method != "fallback":
+                continue
+            for layer in rule.layer._flatten_layers():
+                if isinstance(layer, keras.layers.RNN) and not layer.unroll:
+                    raise InputError(
+                        f"layer {layer.name!r} ({type(layer).__name__}) loops over time, which XLA cannot compile "
+                        "example by example; compile the model with jit_compile=False, or make the layer with "
+                        "unroll=True"
+                    )
 
 
-def _scaled(call: Call, scales: tf.Tensor) -> Call:
-    return Call(
-        call.inputs,
-        call.outputs,
-        [
-            None
-            if gradient is None
-            else gradient
-            * tf.reshape(tf.cast(scales, gradient.dtype), [-1] + [1] * (len(gradient.shape) - 1))
-            for gradient in call.gradients
-        ],
-    )
+def _weighted_rows(sample_weight: Any, by_example: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The values, 0 where an example has no weight at all, whatever else they are there."""
+    counted = None
+    for weight in keras.tree.flatten(sample_weight):
+        some = tf.convert_to_tensor(weight) != 0
+        if len(some.shape) > 1:
+            some = tf.reduce_any(some, axis=list(range(1, len(some.shape))))
+        counted = some if counted is None else counted | some
+    return [tf.where(counted, each, 0.0) for each in by_example]

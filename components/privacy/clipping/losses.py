@@ -32,6 +32,7 @@ class ExampleLosses:
     """
 
     def __init__(self, model: keras.Model) -> None:
+        self.model_name = model.name
         self._compiled = getattr(model, "_compile_loss", None)
         if self._compiled is None:
             raise InputError(
@@ -44,6 +45,16 @@ class ExampleLosses:
                     f"loss {loss.name!r} has the reduction {_MIXING!r}, which divides by the weights of all examples "
                     "of the batch: one example changes the others' gradients; use 'sum_over_batch_size'"
                 )
+
+    def afresh(self) -> ExampleLosses:
+        """The same, for labels and outputs of any other structure."""
+        compiled = self._compiled
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._compiled = type(compiled)(
+            compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names
+        )
+        return twin
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any = None) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss of each example, of shape ``(batch,)``; and the same by compiled loss, before its loss weight."""
