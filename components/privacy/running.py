@@ -47,7 +47,7 @@ def run(
     return list(runs)
 
 
-class _Trainer(GenericExecutor):  # type: ignore[misc]
+class _Trainer(GenericExecutor):
     """TFX's own, which gives ``run_fn`` a little more."""
 
     def __init__(self, context: Any, settings: Mapping[str, Any], further_files: Sequence[str]) -> None:

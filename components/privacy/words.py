@@ -352,7 +352,8 @@ def budget(ledger: Ledger, *, exceeded: bool) -> Finding:
     assert ledger.budget is not None
     spent = _spent(ledger)
     earlier = len(ledger.entries) - 1
-    by = f"{earlier:,} earlier {'entry' if earlier == 1 else 'entries'} and this training"
+    before = f"{earlier:,} earlier {'entry' if earlier == 1 else 'entries'} and " if earlier else ""
+    by = f"{before}this training"
     if spent is None:
         which = "this training has" if ledger.entries[-1].epsilon is None else "an earlier training on it had"
         said = (

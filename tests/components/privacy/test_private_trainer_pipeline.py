@@ -37,7 +37,9 @@ class Place:
             file.parent.mkdir(parents=True)
             file.write_text("a,label\n" + "".join(f"{number + span},{number % 2}\n" for number in numbers))
 
-    def run(self, fault: str | None = None, *, budget: float | None = BUDGET, **custom: Any) -> Run:
+    def run(
+        self, fault: str | None = None, *, budget: float | None = BUDGET, runner: str = "local", **custom: Any
+    ) -> Run:
         splits = [
             example_gen_pb2.Input.Split(name=name, pattern=f"span-{{SPAN}}/{name}/*.csv")
             for name in ("train", "eval")
@@ -59,7 +61,7 @@ class Place:
             metadata_connection_config=self.connection,
             beam_pipeline_args=list(DIRECT_RUNNER),
         )
-        return run_pipeline(pipeline, overview=self.folder / "index.html")
+        return run_pipeline(pipeline, runner=runner, overview=self.folder / "index.html")
 
     @property
     def store(self) -> Any:
@@ -103,6 +105,7 @@ def steps(place: Place) -> dict[str, Any]:
     stage("crash", lambda: place.run("crash"))
     one = seen["first"][1].privacy.guarantee.epsilon
     stage("refused", lambda: place.run(budget=1.1 * one))
+    stage("refused by Beam", lambda: place.run(budget=1.1 * one, runner="beam"))
     place.data(2)
     stage("new span", lambda: place.run(learning_rate=0.3))
     stage("without budget", lambda: place.run(budget=None))
@@ -144,10 +147,11 @@ def test_another_training_adds_to_what_was_spent(steps: dict[str, Any]) -> None:
     assert book.total == pytest.approx(epsilon_of([twice], book.delta), rel=1e-3)
 
 
+@pytest.mark.parametrize("stage", ["refused", "refused by Beam"])
 def test_a_training_that_would_pass_the_budget_stops_before_it_begins(
-    steps: dict[str, Any], place: Place
+    steps: dict[str, Any], place: Place, stage: str
 ) -> None:
-    failure, _, reports = steps["refused"]
+    failure, _, reports = steps[stage]
     assert isinstance(failure, PipelineFailed)
     assert reports == 2
     (refusal,) = failure.causes.values()
@@ -186,7 +190,7 @@ def test_the_ledger_is_kept_without_a_budget(steps: dict[str, Any]) -> None:
 def test_the_store_holds_no_more_than_it_must(steps: dict[str, Any], place: Place) -> None:
     # Nothing of the ledger in the execution properties, which are the key of the cache; nor any connection.
     executions = [item for item in place.store.get_executions() if item.type.endswith(".PrivateTrainer")]
-    assert len(executions) == 7
+    assert len(executions) == 8
     expected = {"privacy", "train_args", "eval_args", "run_fn", "custom_config"}
     for item in executions:
         assert {name for name in item.custom_properties if not name.startswith("__")} <= expected
