@@ -64,7 +64,9 @@ class PrivateTrainer(base_component.BaseComponent):
     computed privately, the guarantee is of the training only.
 
     What is spent on the same data adds up, over all trainings that the metadata store knows of. A training
-    that would pass the budget stops before it begins.
+    that would pass the budget stops before it begins. An unchanged pipeline is served from TFX's cache and
+    spends nothing; any other argument trains anew, and spends anew, also where it bears on the judgement
+    alone, as `public` does.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ from tfx_trust.components.report import Finding
 COMPONENT = "PrivateTrainer"
 # A calibrated epsilon may lie above its target by what the search for the noise leaves.
 _SLACK = 1e-3
-# Of an optimizer: made of the private gradients alone.
+# Parts of a key that tell an optimizer's: what it keeps is made of the private gradients alone.
 _STATE = {"optimizer", "_optimizer"}
 
 
@@ -165,22 +165,17 @@ def refused(book: Ledger, settings: PrivateTrainingSettings) -> PrivacyReport:
 
 def _matched(observed: Observed) -> _Matched | None:
     """Of the runs the one whose weights were exported, or the one that is nearest to that."""
-    exported = {key: digest for key, digest in observed.exported.items() if not _is_state(key)}
-    found = [_match(run, exported) for run in observed.runs]
+    found = [_match(run, observed.exported) for run in observed.runs]
     # Of equals the last: what was trained later is what was exported.
     return min(reversed(found), key=lambda item: item.missing, default=None)
 
 
 def _match(run: Any, exported: Mapping[str, str]) -> _Matched:
-    weights = _sets(run.weights)
-    values = set(exported.values())
-    missing = sum(not (ours & values) for ours in weights)
-    known = set().union(*weights, getattr(run, "other_weights", ()))
-    return _Matched(run, missing, len(weights), len(values - known))
-
-
-def _sets(weights: Any) -> list[set[str]]:
-    return [set(item) for item in (weights.values() if isinstance(weights, Mapping) else weights)]
+    weights = run.weights
+    missing = sum(not (ours & set(exported.values())) for ours in weights)
+    known = set().union(*weights, run.other_weights)
+    further = {value for key, value in exported.items() if not _is_state(key)} - known
+    return _Matched(run, missing, len(weights), len(further))
 
 
 def _is_state(key: str) -> bool:

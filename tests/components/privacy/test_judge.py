@@ -136,6 +136,14 @@ def test_weights_of_an_earlier_epoch_are_as_good() -> None:
     assert judged(run(), exported={"a": "k0", "b": "b0"}).verdict is Verdict.PASS
 
 
+def test_weights_count_under_whatever_key_the_optimizer_has_them() -> None:
+    # As tf.saved_model.save writes a Keras model.
+    kept = "optimizer/_trainable_variables"
+    exported = {f"{kept}/0": "k1", f"{kept}/1": "b1", "optimizer/_variables/2": "momentum"}
+    report = judged(run(), exported=exported)
+    assert (report.verdict, report.privacy.leaks) == (Verdict.PASS, [])
+
+
 def test_frozen_weights_are_known_and_others_are_a_leak() -> None:
     assert judged(run(), exported={**EXPORTED, "c": "mean"}).privacy.leaks == []
     (found,) = judged(run(), exported={**EXPORTED, "c": "mean", "d": "more", "e": "still more"}).privacy.leaks
