@@ -13,12 +13,16 @@ from tfx_trust.components.leakage.config import FilterSettings, LeakageSettings
 from tfx_trust.components.leakage.report import LeakageReport
 from tfx_trust.components.mitigation.config import ReweighSettings, TunerSettings
 from tfx_trust.components.mitigation.report import MitigationReport
+from tfx_trust.components.privacy.config import AuditSettings, PrivacySettings, PrivateTrainingSettings
+from tfx_trust.components.privacy.report import AuditReport, PrivacyReport
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.report import Report
 
 DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "report": Report,
+    "audit-report": AuditReport,
+    "audit-settings": AuditSettings,
     "fairness-report": FairnessReport,
     "fairness-settings": FairnessSettings,
     "leakage-report": LeakageReport,
@@ -27,6 +31,9 @@ DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "mitigation-report": MitigationReport,
     "mitigation-reweighing": ReweighSettings,
     "mitigation-thresholds": TunerSettings,
+    "privacy-report": PrivacyReport,
+    "privacy-settings": PrivacySettings,
+    "privacy-training-settings": PrivateTrainingSettings,
     "release-report": ReleaseReport,
     "release-policy": ReleasePolicy,
 }

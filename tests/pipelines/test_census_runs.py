@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from command import CommandRun, run_census
 
-from tfx_trust.components import Report
+from tfx_trust.components import AuditReport, PrivacyReport, Report, Verdict
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.pipelines.census.data import COLUMNS, LABEL, prepare
 from tfx_trust.pipelines.census.scenarios import CLEAN, SCENARIOS
@@ -22,7 +22,8 @@ NODES = {
     "ImportSchemaGen",
     "ExampleValidator",
     "Transform",
-    "Trainer",
+    "PrivateTrainer",
+    "PrivacyAuditor",
     "LeakageValidator",
     "Resolver",
     "Evaluator",
@@ -136,10 +137,56 @@ def test_the_beam_runner_gets_to_the_same_end(first_run: CommandRun, tmp_path: P
         {metric.name: metric.value for metric in release_of(item).release.metrics}
         for item in (run, first_run)
     )
-    assert ours == pytest.approx(theirs, abs=1e-3)
+    # Two private trainings differ by their noise.
+    assert ours == pytest.approx(theirs, abs=0.02)
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != CLEAN])
+def test_the_model_is_private_and_says_how_much(first_run: CommandRun) -> None:
+    (path,) = first_run.root.glob("artifacts/PrivateTrainer/privacy_report/*/report.json")
+    section = PrivacyReport.load(path).privacy
+    assert section.guarantee.epsilon == pytest.approx(3, rel=1e-3)
+    assert section.guarantee.epsilon <= 3
+    assert section.scope == "pipeline", section.leaks
+    assert section.training is not None
+    assert section.training.sampling == "poisson"
+    assert {item.what.split("/")[0] for item in section.mechanisms} == {
+        "training",
+        "private_scale_to_z_score",
+    }
+    assert section.ledger is not None
+    assert section.ledger.source == "UCI Adult"
+    assert section.ledger.total == pytest.approx(section.guarantee.epsilon)
+
+
+def test_the_audit_holds_the_model_against_its_guarantee(first_run: CommandRun) -> None:
+    (path,) = first_run.root.glob("artifacts/PrivacyAuditor/audit_report/*/report.json")
+    report = AuditReport.load(path)
+    assert report.verdict in (Verdict.PASS, Verdict.WARN)
+    assert report.audit.claim is not None
+    assert report.audit.claim.epsilon == pytest.approx(3, rel=1e-3)
+    assert report.audit.canaries is not None
+    assert report.audit.canaries.epsilon < 3 < report.audit.canaries.ceiling
+    assert all(attack.auc.value < 0.53 for attack in report.audit.attacks)
+    assert {item.feature for item in report.audit.inferences} == {"sex", "race"}
+
+
+def test_a_training_that_passes_the_budget_stops_before_it_begins(second_run: CommandRun) -> None:
+    reports = set(second_run.root.glob("artifacts/PrivateTrainer/privacy_report/*"))
+    served = second_run.served
+    run = run_census(second_run.root, "--scenario", "overspent")
+    assert run.status == 3, run.screen
+    assert run.states[SCENARIOS["overspent"].stops_at or ""] == "failed"
+    assert "stopped before training" in run.screen
+    assert "tables published from the same census" in run.screen
+    assert run.served == served
+    assert set(run.root.glob("artifacts/PrivateTrainer/privacy_report/*")) == reports
+    (page,) = run.root.glob("artifacts/PrivateTrainer/refused/*/report.html")
+    assert "UCI Adult" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, scenario in SCENARIOS.items() if name != CLEAN and not scenario.stops_at]
+)
 def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(name: str, second_run: CommandRun) -> None:
     served = second_run.served
     run = run_census(second_run.root, "--scenario", name)
