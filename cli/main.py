@@ -14,6 +14,7 @@ from tfx_trust.components.errors import TrustError, UsageError
 _COMMANDS = {
     "fairness": "Compare the errors of a model between groups of people.",
     "leakage": "Check two files, train and eval, for leakage.",
+    "privacy": "Cost of private training, the noise that it takes, and what a model gives away.",
     "run": "Run the census trust pipeline: data to release decision, model and overview page.",
     "schema": "Print the JSON Schema of a report or settings file.",
 }

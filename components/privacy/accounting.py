@@ -56,6 +56,9 @@ _GRID = 1e-4
 _FINENESS = 32
 _MOST_POINTS, _MOST_FINE_POINTS, _MOST_COMPOSED = 2.5e5, 1e6, 1e6
 _COARSENESS = 8
+# Noise below which nothing is guaranteed, and beyond which more of it is not counted: what it is for either
+# would drown in rounding.
+_FAINT, _ENOUGH = 1e-4, 1e6
 # Beyond it the bound by Rényi divergences stands for itself: no privacy is left for a tighter one to tell.
 _HOPELESS = 1e5
 # Fourier transforms are off by about one rounding a step, measured against the closed form of the Gaussian.
@@ -324,7 +327,7 @@ class Composition:
                 continue
             extra += it.extra_delta * it.steps
             if it.sampling == "none":
-                precision += it.steps / it.noise_multiplier**2
+                precision += it.steps * _precision(it)
                 continue
             if it.sampling_probability is None:
                 raise UsageError(
@@ -333,12 +336,12 @@ class Composition:
                 )
             cut = it.max_batch is not None and it.max_batch < it.examples
             if it.sampling == "shuffle":
-                precision += passes(it) / it.noise_multiplier**2
+                precision += passes(it) * _precision(it)
             elif it.sampling_probability == 1 and not cut:
-                precision += it.steps / it.noise_multiplier**2
+                precision += it.steps * _precision(it)
             else:
                 kind = (
-                    it.noise_multiplier,
+                    min(it.noise_multiplier, _ENOUGH),
                     it.sampling_probability,
                     it.examples if cut else 0,
                     it.max_batch if cut else None,
@@ -358,11 +361,22 @@ class Composition:
         """Probability that an example may change what is cut of a batch."""
         return sum(it.cut for it in self.sampled)
 
+    @property
+    def faintest(self) -> float:
+        """The least noise multiplier of any."""
+        plain = self.precision**-0.5 if self.precision else math.inf
+        return min([plain, *(it.noise for it in self.sampled)])
+
     def uncut(self) -> Composition:
         """The same where no batch is cut."""
         return dataclasses.replace(
             self, sampled=tuple(dataclasses.replace(it, examples=0, max_batch=None) for it in self.sampled)
         )
+
+
+def _precision(mechanism: Mechanism) -> float:
+    # Infinite rather than an error, where the square of next to no noise is 0.
+    return (1 / mechanism.noise_multiplier) * (1 / mechanism.noise_multiplier)
 
 
 def passes(mechanism: Mechanism) -> int:
@@ -394,7 +408,7 @@ def _epsilon(
     left = delta - composed.extra_delta
     if not composed.precision and not composed.sampled:
         return 0.0 if left >= 0 else math.inf
-    if left <= 0:
+    if left <= 0 or composed.faintest < _FAINT:
         return math.inf
     if accountant == "rdp":
         return _by_divergence(composed, left - composed.cut, adjacency)

@@ -46,7 +46,7 @@ def test_wrong_usage_is_named_and_exits_with_2(
 def test_help_names_every_command() -> None:
     done = CliRunner().invoke(cli, ["--help"])
     assert done.exit_code == 0
-    for name in ("fairness", "leakage", "run", "schema"):
+    for name in ("fairness", "leakage", "privacy", "run", "schema"):
         assert f"\n  {name} " in done.output
 
 
