@@ -146,7 +146,7 @@ def _budget(ledger: Ledger) -> Figure:
         LEDGER_FIGURE,
         to_svg(
             chart.properties(width=560, height=40).configure_legend(orient="top", columnPadding=18),
-            label=f"{LEDGER_FIGURE}: {epsilon(total)} of {epsilon(budget)}; before this one {epsilon(before)}.",
+            label=f"{LEDGER_FIGURE}: {epsilon(total)} of {epsilon(budget)}, {epsilon(before)} of it before.",
         ),
         "Composed, not added: several trainings cost less than the sum of their epsilons. The upright "
         "line is the budget.",

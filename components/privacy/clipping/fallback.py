@@ -82,6 +82,9 @@ class Fallback(Rule):
             found = [gradient for gradient in self._gradients(one) if gradient is not None]
             return tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in found])
 
+        if tf.executing_eagerly():
+            # Vectorisation would be traced again in every step.
+            return tf.stack([norm_of_one(some) for some in zip(*map(tf.unstack, tensors), strict=True)])
         weights = sum(int(weight.value.shape.num_elements()) for weight in self.weights)
         return terms.in_chunks(lambda *some: tf.vectorized_map(norm_of_one, list(some)), tensors, weights)
 

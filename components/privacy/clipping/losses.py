@@ -33,7 +33,9 @@ class ExampleLosses:
 
     def __init__(self, model: keras.Model) -> None:
         self.model_name = model.name
-        self._compiled = getattr(model, "_compile_loss", None)
+        if not model.compiled:
+            raise InputError(f"model {model.name!r} is not compiled; call compile() with its optimizer and loss")
+        self._compiled = model._compile_loss
         if self._compiled is None:
             raise InputError(
                 f"model {model.name!r} is compiled without a loss; pass `loss=` to compile(): its value for each "
@@ -67,26 +69,26 @@ class ExampleLosses:
         twin = object.__new__(type(compiled))
         twin.__dict__.update(compiled.__dict__)
         twin._flat_losses = [
-            entry._replace(loss=_by_example(entry.loss, entry.name, parts)) for entry in compiled._flat_losses
+            entry._replace(loss=_by_example(entry.loss, parts)) for entry in compiled._flat_losses
         ]
         # One for each loss, as its caller pairs them; none of them to be updated.
         twin._metrics = [None] * len(twin._flat_losses)
         return twin(y, y_pred, sample_weight), parts
 
 
-def _by_example(loss: Any, name: str, parts: list[tf.Tensor]) -> Any:
+def _by_example(loss: Any, parts: list[tf.Tensor]) -> Any:
     def call(y: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
-        found = _example_losses(loss, name, y, y_pred, sample_weight)
+        found = _example_losses(loss, y, y_pred, sample_weight)
         parts.append(found)
         return found
 
     return call
 
 
-def _example_losses(loss: Any, name: str, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     if type(loss).__call__ is not keras.losses.Loss.__call__:
         raise InputError(
-            f"loss {name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which returns one "
+            f"loss {loss.name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which returns one "
             "value an example, instead"
         )
     mask = _mask_of(y_pred)
@@ -97,7 +99,7 @@ def _example_losses(loss: Any, name: str, y: Any, y_pred: Any, sample_weight: An
     values = loss.call(given, predicted)
     if len(values.shape) == 0 or _differ(values.shape[0], keras.tree.flatten(y_pred)[0].shape[0]):
         raise InputError(
-            f"loss {name!r} gives values of shape {tuple(values.shape)}, not one an example: it is reduced over the "
+            f"loss {loss.name!r} gives values of shape {tuple(values.shape)}, not one an example: it is reduced over the "
             "batch; return one value an example (the mean over the last axis, not over all) and leave the rest to Keras"
         )
     inner = _mask_of(values)
