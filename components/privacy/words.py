@@ -32,7 +32,7 @@ def number(value: float | None) -> str:
     Examples
     --------
     >>> number(2.99621), number(31.4), number(0.0123), number(None)
-    ('3.00', '31.4', '0.012', 'unknown')
+    ('3.00', '31.4', '0.0123', 'unknown')
     """
     if value is None:
         return "unknown"
@@ -42,17 +42,18 @@ def number(value: float | None) -> str:
 
 
 def factor(epsilon: float) -> str:
-    """By what factor a probability can differ at an epsilon.
+    """By what factor a probability can differ at an epsilon, at most.
 
     Examples
     --------
-    >>> factor(1.0), factor(3.0), factor(50.0)
-    ('2.7', '20', '5e+21')
+    >>> factor(3.0), factor(50.0)
+    ('20 (e to the power of epsilon = 3.00)', 'e to the power of epsilon = 50.0, more than a million')
     """
-    if epsilon > 700:
-        return "any number"
-    value = math.exp(epsilon)
-    return f"{value:.2g}" if value < 10 or value > 1e6 else f"{value:,.0f}"
+    power = f"e to the power of epsilon = {number(epsilon)}"
+    value = math.exp(min(epsilon, 20.0))
+    if value > 1e6:
+        return f"{power}, more than a million"
+    return f"{value:.2g} ({power})" if value < 10 else f"{value:,.0f} ({power})"
 
 
 def guaranteed(guarantee: Guarantee, examples: int, scope: str) -> Finding:
@@ -70,8 +71,7 @@ def guaranteed(guarantee: Guarantee, examples: int, scope: str) -> Finding:
         threshold=guarantee.target,
         message=f"The model was trained privately on {examples:,} examples. "
         f"{_NEIGHBOURS[guarantee.adjacency]} changes the probability of {what} by a factor of at most "
-        f"{factor(guarantee.epsilon)} (e to the power of epsilon = {number(guarantee.epsilon)}), apart from "
-        f"a chance of {guarantee.delta:.1e} (delta).{target}",
+        f"{factor(guarantee.epsilon)}, apart from a chance of {guarantee.delta:.1e} (delta).{target}",
         evidence={
             "epsilon": guarantee.epsilon,
             "delta": guarantee.delta,
