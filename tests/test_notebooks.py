@@ -19,6 +19,9 @@ every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: pat
 the_pipeline_notebook = pytest.mark.parametrize(
     "executed", [path for path in NOTEBOOKS if path.stem == "pipeline"], ids=["pipeline"], indirect=True
 )
+the_privacy_notebook = pytest.mark.parametrize(
+    "executed", [path for path in NOTEBOOKS if path.stem == "privacy"], ids=["privacy"], indirect=True
+)
 
 
 class ThisInterpreter(KernelSpecManager):
@@ -51,6 +54,17 @@ def result(notebook: NotebookNode, cell_id: str, form: str) -> str:
     (cell,) = (cell for cell in notebook.cells if cell.id == cell_id)
     (output,) = (output for output in cell.outputs if output.output_type == "execute_result")
     return output.data[form]
+
+
+def printed(notebook: NotebookNode, cell_id: str) -> str:
+    """What a cell printed."""
+    (cell,) = (cell for cell in notebook.cells if cell.id == cell_id)
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+
+
+def numbers(text: str) -> list[float]:
+    """The decimal fractions in a text."""
+    return [float(number) for number in re.findall(r"\d+\.\d+(?:e-?\d+)?", text)]
 
 
 def headline(shown: str) -> str:
@@ -113,3 +127,68 @@ def test_a_refusal_is_shown_with_who_objects(executed: NotebookNode) -> None:
 def test_the_released_model_answers_with_a_probability(executed: NotebookNode) -> None:
     probability = float(result(executed, executed.cells[-1].id, "text/plain"))
     assert 0 < probability < 1
+
+
+@pytest.mark.slow
+@the_privacy_notebook
+def test_shuffled_batches_cost_many_times_what_poisson_batches_do(executed: NotebookNode) -> None:
+    _, *rows = printed(executed, "noise").splitlines()
+    cost = {row.split()[0] + row.split()[1]: numbers(row) for row in rows}
+    assert len(cost) == 4
+    for tight, bound in cost.values():
+        assert tight < bound < 1.2 * tight
+    assert cost["poisson,add_or_remove_one"][0] == pytest.approx(2.24, abs=0.02)
+    assert cost["poisson,replace_one"][0] > cost["poisson,add_or_remove_one"][0]
+    for adjacency in ("add_or_remove_one", "replace_one"):
+        assert cost[f"shuffle,{adjacency}"][0] > 10 * cost[f"poisson,{adjacency}"][0]
+    poisson, shuffled = numbers(printed(executed, "calibrate"))
+    assert poisson < 1 < 6 < shuffled
+
+
+@pytest.mark.slow
+@the_privacy_notebook
+def test_the_private_model_keeps_its_target_and_most_of_the_quality(executed: NotebookNode) -> None:
+    plain, private = numbers(printed(executed, "train"))
+    assert 0.87 < plain < 0.92
+    assert 0.85 < private < 0.92
+    told = printed(executed, "guarantee")
+    epsilon, delta, *_ = numbers(told)
+    assert 2.99 <= epsilon <= 3.0
+    assert 0 < delta < 1 / 8_000
+    assert "332 steps by poisson sampling" in told
+    assert told.count(": ghost, ") == 3
+    refusal = printed(executed, "refused")
+    assert "'norm' (BatchNormalization) cannot be trained privately" in refusal
+    assert "GroupNormalization" in refusal
+
+
+@pytest.mark.slow
+@the_privacy_notebook
+def test_the_claim_of_the_plain_model_is_falsified_and_that_of_the_private_one_is_not(
+    executed: NotebookNode,
+) -> None:
+    assert headline(result(executed, "audit", "text/html")).startswith("Falsified")
+    assert headline(result(executed, "audit-private", "text/html")).startswith("Not falsified")
+    bounds = re.findall(r"at least (\S+) \(ceiling (\S+)\), claimed is (\S+)", printed(executed, "bounds"))
+    (plain, ceiling, claimed), (private, same, epsilon) = [[float(item) for item in row] for row in bounds]
+    assert claimed < plain < ceiling == same
+    assert private < min(plain, epsilon) < ceiling
+
+
+@pytest.mark.slow
+@the_privacy_notebook
+def test_the_likelihood_ratio_attack_finds_more_than_the_loss_does(executed: NotebookNode) -> None:
+    found = {row.split()[0]: numbers(row) for row in printed(executed, "lira").splitlines()}
+    for stronger, weaker in zip(found["lira"], found["loss"]):
+        assert stronger > weaker
+
+
+@pytest.mark.slow
+@the_privacy_notebook
+def test_the_same_people_pass_the_budget_and_new_ones_do_not(executed: NotebookNode) -> None:
+    told = printed(executed, "budget")
+    before, total, thrice = numbers(told.splitlines()[0])
+    assert before < 5 < total < thrice
+    assert "of a budget of 5" in told
+    assert told.count("training 1") == told.count("training 2") == 1
+    assert printed(executed, "spans").endswith("of a budget of 5, exceeded: False\n")

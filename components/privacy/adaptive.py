@@ -26,8 +26,8 @@ class ClipNorm:
     Attributes
     ----------
     noise_multiplier : float
-        Of the sum of gradients alone. The count of unclipped examples of a step is released beside it, and both
-        together are as private as the noise multiplier of the step says (Andrew et al. 2021, theorem 1).
+        Of the sum of gradients alone. The count of unclipped examples of a step is released beside it, and
+        both together are as private as the noise multiplier of the step says (Andrew et al. 2021, theorem 1).
     count_noise : float or None
         Standard deviation of the noise on that count; none where the norm is fixed.
 
@@ -52,9 +52,9 @@ class ClipNorm:
         if left <= 0:
             what = "count_noise" if given is not None else "count_noise (batch_size / 20)"
             raise UsageError(
-                f"adaptive_clip: {what} = {self.count_noise:g}, which must be above half of the noise multiplier, "
-                f"{noise_multiplier:.3g}: the count of unclipped examples would cost more than a whole step may; "
-                f"give a greater one, such as {noise_multiplier:.2g}"
+                f"adaptive_clip: {what} = {self.count_noise:g}, which must be above half of the noise "
+                f"multiplier, {noise_multiplier:.3g}: the count of unclipped examples would cost more than a "
+                f"whole step may; give a greater one, such as {noise_multiplier:.2g}"
             )
         self.noise_multiplier = 1 / math.sqrt(left)
         self._norm = tf.Variable(self._fixed, trainable=False, dtype=tf.float32)

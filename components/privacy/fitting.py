@@ -34,7 +34,7 @@ def private_fit(training: PrivateTraining, fit: Callable[..., Any]) -> Callable[
         else:
             _plan_shuffled(training, arguments, watch)
         arguments["callbacks"] = _with(watch, arguments.get("callbacks"))
-        with training.complaining():
+        with training.progress.complaining():
             return fit(*bound.args, **bound.kwargs)
 
     return fitted
@@ -55,25 +55,28 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Raises if no step is left, which a step that XLA compiled would not."""
-        if self._made >= self._training.planned_steps and self._training.steps >= self._training.planned_steps:
-            raise self._training.no_more()
+        if (
+            self._made >= self._training.progress.planned_steps
+            and self._training.progress.steps >= self._training.progress.planned_steps
+        ):
+            raise self._training.progress.no_more()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts without asking TensorFlow each time."""
         self._made += self.model.steps_per_execution
-        if self.stops and self._made >= self._training.planned_steps:
+        if self.stops and self._made >= self._training.progress.planned_steps:
             self.model.stop_training = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts from what was really made."""
-        self._made = self._training.steps
-        self._rows = self._training.rows
+        self._made = self._training.progress.steps
+        self._rows = self._training.progress.rows
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keeps the weights, and holds N against what was trained on."""
         training = self._training
-        training.seen.keep(training.steps)
-        rows = training.rows - self._rows
+        training.seen.keep(training.progress.steps)
+        rows = training.progress.rows - self._rows
         if self.passes and not self.model.stop_training and not _fits(rows, training):
             raise InputError(_disagreement(training, f"an epoch had {rows:,}"))
 
@@ -107,13 +110,14 @@ def _epochs(arguments: dict[str, Any]) -> int:
 
 
 def _expect(training: PrivateTraining, wanted: int) -> None:
-    left = training.planned_steps - training.steps
+    left = training.progress.planned_steps - training.progress.steps
     if not left:
-        raise training.no_more()
+        raise training.progress.no_more()
     if wanted > left:
         raise UsageError(
-            f"fit would make {wanted:,} steps, but {left:,} are left of the {training.planned_steps:,} that the "
-            "noise was calibrated for; set epochs or steps_per_epoch lower, or plan more in the settings"
+            f"fit would make {wanted:,} steps, but {left:,} are left of the "
+            f"{training.progress.planned_steps:,} that the noise was calibrated for; set epochs or "
+            "steps_per_epoch lower, or plan more in the settings"
         )
 
 
@@ -143,7 +147,7 @@ def _plan_drawn(training: PrivateTraining, arguments: dict[str, Any], watch: Wat
         if arguments[name] is not None:
             raise UsageError(f"fit: {name} is given, but the private data have their own; leave it out")
     epochs = _epochs(arguments)
-    left = training.planned_steps - training.steps
+    left = training.progress.planned_steps - training.progress.steps
     if arguments["steps_per_epoch"] is None:
         _expect(training, 1)
         arguments["steps_per_epoch"] = math.ceil(left / epochs)
@@ -156,10 +160,14 @@ def _plan_drawn(training: PrivateTraining, arguments: dict[str, Any], watch: Wat
     arguments["x"] = dataset
 
 
-def _weighed(class_weight: dict[int, float], x: Any, y: Any, sample_weight: tf.Tensor) -> tuple[Any, Any, tf.Tensor]:
+def _weighed(
+    class_weight: dict[int, float], x: Any, y: Any, sample_weight: tf.Tensor
+) -> tuple[Any, Any, tf.Tensor]:
     """A batch with weights of its classes, 1 for those that have none."""
     if keras.tree.is_nested(y):
-        raise UsageError("fit: class_weight is given, but the model has several outputs; weigh the examples instead")
+        raise UsageError(
+            "fit: class_weight is given, but the model has several outputs; weigh the examples instead"
+        )
     if len(y.shape) > 1 and y.shape[-1] != 1:
         classes = tf.argmax(y, axis=-1)
     else:
@@ -177,14 +185,16 @@ def _plan_shuffled(training: PrivateTraining, arguments: dict[str, Any], watch: 
     size, x = training.settings.batch_size, arguments["x"]
     if isinstance(x, PrivateData):
         raise UsageError(
-            "fit got data that are drawn by Poisson sampling, but the settings say sampling = 'shuffle'; leave that "
-            "out and pass the data to make_private"
+            "fit got data that are drawn by Poisson sampling, but the settings say sampling = 'shuffle'; "
+            "leave that out and pass the data to make_private"
         )
     rows = _rows_of(x)
     if rows is not None:
         given = arguments["batch_size"]
         if given is not None and given != size:
-            raise UsageError(f"fit: batch_size = {given:,}, but {size:,} in the privacy settings; leave it out")
+            raise UsageError(
+                f"fit: batch_size = {given:,}, but {size:,} in the privacy settings; leave it out"
+            )
         arguments["batch_size"] = size
         if arguments["validation_split"] and arguments["validation_data"] is None:
             rows = math.floor(rows * (1 - arguments["validation_split"]))
@@ -217,14 +227,16 @@ def _batches_of(x: Any, training: PrivateTraining, whole: bool) -> int | None:
         rows = spec.shape[0] if spec.shape.rank else None
         if rows is not None and rows != size:
             raise UsageError(
-                f"the dataset has batches of {rows:,}, but batch_size = {size:,} in the privacy settings; make them "
-                "equal"
+                f"the dataset has batches of {rows:,}, but batch_size = {size:,} in the privacy settings; "
+                "make them equal"
             )
     count = int(x.cardinality())
     if count < 0:
         return None
     if whole and not (count - 1) * size < training.examples <= (count + 1) * size - 1:
-        raise InputError(_disagreement(training, f"the dataset has {count:,} batches, of batch_size = {size:,}"))
+        raise InputError(
+            _disagreement(training, f"the dataset has {count:,} batches, of batch_size = {size:,}")
+        )
     return count
 
 
@@ -235,6 +247,6 @@ def _fits(rows: int, training: PrivateTraining) -> bool:
 
 def _disagreement(training: PrivateTraining, found: str) -> str:
     return (
-        f"make_private was told of {training.examples:,} examples, but {found}; epsilon depends on their number, so "
-        "give the right one"
+        f"make_private was told of {training.examples:,} examples, but {found}; epsilon depends on their "
+        "number, so give the right one"
     )

@@ -10,30 +10,40 @@ import keras
 from tfx_trust.components.privacy.report import LayerRule, Leak
 
 _CALLBACKS: list[tuple[type[keras.callbacks.Callback], str, str]] = [
-    (keras.callbacks.EarlyStopping, "early_stopping", "training stops by {monitor}, which is measured without noise"),
+    (
+        keras.callbacks.EarlyStopping,
+        "early_stopping",
+        "training stops by {monitor}, which is measured without noise",
+    ),
     (
         keras.callbacks.ReduceLROnPlateau,
         "reduce_lr_on_plateau",
         "the learning rate falls by {monitor}, which is measured without noise",
     ),
 ]
+_PREPROCESSING = {"Normalization"}
+"""Layers whose weights are told of by `_adapted`."""
 
 
 def of_model(model: keras.Model, rules: Iterable[LayerRule]) -> Iterator[Leak]:
     """Leaks that the model itself shows."""
-    frozen = [rule.layer for rule in rules if rule.method == "frozen"]
+    frozen = [rule.layer for rule in rules if rule.method == "frozen" and rule.kind not in _PREPROCESSING]
     if frozen:
         yield _leak(
             "frozen_weights",
             f"the weights of {_listed(frozen)} are not trained here: what they were made of is not covered",
         )
-    for layer in model._flatten_layers(include_self=False):
+    layers = list(model._flatten_layers(include_self=False))
+    within = {
+        id(layer._lookup_layer) for layer in layers if isinstance(layer, keras.layers.TextVectorization)
+    }
+    for layer in layers:
         what = _adapted(layer)
-        if what:
+        if what and id(layer) not in within:
             yield _leak(
                 f"adapted/{layer.name}",
-                f"layer {layer.name!r} ({type(layer).__name__}) holds {what} that were not given when it was made, "
-                "but computed from data without noise",
+                f"layer {layer.name!r} ({type(layer).__name__}) holds {what} that were not given when it was "
+                "made, but computed from data without noise",
             )
 
 
@@ -46,13 +56,17 @@ def of_fit(callbacks: Iterable[Any], *, class_weight: bool, validation_split: bo
         if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_best_only:
             yield _leak(
                 "best_checkpoint",
-                f"the weights that are kept are chosen by {_monitored(callback)}, which is measured without noise",
+                f"the weights that are kept are chosen by {_monitored(callback)}, which is measured without "
+                "noise",
             )
     if class_weight:
-        yield _leak("class_weight", "examples are weighed by class, with weights that may come from their frequencies")
+        yield _leak(
+            "class_weight", "examples are weighed by class, with weights that may come from their frequencies"
+        )
     if validation_split:
         yield _leak(
-            "validation_split", "a part of the data is measured on in each epoch, and the guarantee is not about it"
+            "validation_split",
+            "a part of the data is measured on in each epoch, and the guarantee is not about it",
         )
 
 

@@ -42,7 +42,11 @@ def clipped_by_slices(engine: Engine, batch: Batch, clip_norm: float | tf.Tensor
 
     def body(place: tf.Tensor, sums: list[tf.Tensor], kept: list[Any]) -> tuple[Any, ...]:
         more, values = clip(place)
-        return place + 1, [one + other for one, other in zip(sums, more, strict=True)], write(kept, place, values)
+        return (
+            place + 1,
+            [one + other for one, other in zip(sums, more, strict=True)],
+            write(kept, place, values),
+        )
 
     # The first slice tells what there is to collect.
     sums, values = clip(0)

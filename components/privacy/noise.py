@@ -1,15 +1,15 @@
 """Gaussian noise for the gradients, unpredictable and cheap.
 
-Whoever can predict the noise can take it away, so it must come from a cryptographic generator. Ordinary ones of that
-kind would be the costliest part of a private step. Here AES-256 in counter mode, which processors compute by
-themselves, gives the bits, and the transform of Box & Muller (1958), in blocks that fit the processor's cache, makes
-normal numbers of them: about 3 ns a number.
+Whoever can predict the noise can take it away, so it must come from a cryptographic generator. Ordinary ones
+of that kind would be the costliest part of a private step. Here AES-256 in counter mode, which processors
+compute by themselves, gives the bits, and the transform of Box & Muller (1958), in blocks that fit the
+processor's cache, makes normal numbers of them: about 3 ns a number.
 
-Numbers are float32. The radius comes from a uniform number of 32 bits, or of 64 bits where it is small, so that the
-tail reaches beyond 9 standard deviations (a chance of 1e-19 lies outside). What remains is the caveat of every
-implementation in floating point (Mironov 2012, "On significance of the least significant bits for differential
-privacy"): the numbers lie on a grid that is not quite that of a continuous distribution, and the proofs are about the
-latter.
+Numbers are float32. The radius comes from a uniform number of 32 bits, or of 64 bits where it is small, so
+that the tail reaches beyond 9 standard deviations (a chance of 1e-19 lies outside). What remains is the
+caveat of every implementation in floating point (Mironov 2012, "On significance of the least significant
+bits for differential privacy"): the numbers lie on a grid that is not quite that of a continuous
+distribution, and the proofs are about the latter.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import hashlib
 import math
 import os
 import threading
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -66,6 +67,13 @@ class GaussianNoise:
         self._counter = tf.Variable(secret[1:], trainable=False, dtype=tf.uint64)
         self.compiled = False
         """Whether a draw was compiled by XLA, where Philox gives the bits."""
+
+    @property
+    def source(self) -> Literal["aes-ctr", "philox", "seeded"]:
+        """Where what was drawn came from."""
+        if self.seed is not None:
+            return "seeded"
+        return "philox" if self.compiled else "aes-ctr"
 
     def _secret(self, purpose: str, size: int) -> bytes:
         if self.seed is None:

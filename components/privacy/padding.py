@@ -35,7 +35,7 @@ class Batch:
 
     @classmethod
     def of(cls, data: Any, *, padded: bool) -> Batch:
-        """A batch from what Keras hands to a step: ``(x, y, sample_weight)``, the latter two of which may lack."""
+        """A batch from what Keras hands to a step: ``(x, y, sample_weight)``, or less of it."""
         x, y, sample_weight = keras.tree.map_structure(_tensor, keras.utils.unpack_x_y_sample_weight(data))
         if not padded or sample_weight is None:
             return cls(x, y, sample_weight, size(x), padded=False)
@@ -51,6 +51,12 @@ class Batch:
     def real(self, values: tf.Tensor) -> tf.Tensor:
         """Which of the rows of `values` are examples."""
         return tf.range(tf.shape(values)[0]) < self.rows
+
+    def weighed(self, values: tf.Tensor) -> tf.Tensor:
+        """Which of the rows of `values` have a weight, each by itself, whatever rows there are beside it."""
+        if self.sample_weight is None:
+            return tf.ones([tf.shape(values)[0]], tf.bool)
+        return _weighed(self.sample_weight)
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
         """Mean over the examples; 0 if there are none."""
@@ -73,14 +79,19 @@ def _tensor(leaf: Any) -> Any:
     return leaf if leaf is None or tf.is_tensor(leaf) else tf.convert_to_tensor(leaf)
 
 
-def _used(sample_weight: Any) -> tf.Tensor:
-    """Rows up to the last one of any weight."""
-    used = [
+def _weighed(sample_weight: Any) -> tf.Tensor:
+    """Which rows have any weight that is not 0."""
+    some = [
         tf.reduce_any(tf.reshape(weight != 0, [tf.shape(weight)[0], -1]), axis=1)
         for weight in keras.tree.flatten(sample_weight)
         if weight is not None
     ]
-    some = used[0] if len(used) == 1 else tf.reduce_any(tf.stack(used), axis=0)
+    return some[0] if len(some) == 1 else tf.reduce_any(tf.stack(some), axis=0)
+
+
+def _used(sample_weight: Any) -> tf.Tensor:
+    """Rows up to the last one of any weight."""
+    some = _weighed(sample_weight)
     return tf.reduce_max(tf.where(some, tf.range(1, tf.shape(some)[0] + 1), 0))
 
 

@@ -1,4 +1,7 @@
-"""Keras models that train by DP-SGD, in place (Abadi et al. 2016, "Deep learning with differential privacy")."""
+"""Keras models that train by DP-SGD, in place.
+
+After Abadi et al. (2016), "Deep learning with differential privacy".
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,13 @@ def make_private(
 ) -> keras.Model:
     """Makes a compiled model train privately, in place.
 
-    It remains the model that it is: its class, weights, optimizer, metrics, ``jit_compile``, and what is saved or
-    exported. Its training step clips the gradient of each example, sums them, adds noise, and divides by the
-    expected batch size; ``fit``, ``train_on_batch`` and all that is built on ``train_step`` use it. Batches that
-    are padded count for nothing but their examples, in the metrics too.
+    It remains the model that it is: its class, weights, optimizer, metrics, ``jit_compile``, and what is
+    saved or exported. Its training step clips the gradient of each example, sums them, adds noise, and
+    divides by the expected batch size; ``fit``, ``train_on_batch`` and all that is built on ``train_step``
+    use it. Batches that are padded count for nothing but their examples, in the metrics too.
 
-    The numbers that training shows (loss, metrics, those of the training data above all) are not private: what is
-    covered is the model.
+    The numbers that training shows (loss, metrics, those of the training data above all) are not private:
+    what is covered is the model.
 
     Parameters
     ----------
@@ -55,8 +58,8 @@ def make_private(
     Raises
     ------
     InputError
-        If the model cannot be trained with per-example clipping, has been trained already, or the data are not
-        what the settings say.
+        If the model cannot be trained with per-example clipping, has been trained already, or the data are
+        not what the settings say.
     UsageError
         If a setting is not allowed, or data and settings are for different trainings.
 
@@ -85,7 +88,9 @@ def make_private(
     return model
 
 
-def private_gradients(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None) -> list[tf.Tensor]:
+def private_gradients(
+    model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
+) -> list[tf.Tensor]:
     """The noised mean gradients of a step, for a training loop of one's own.
 
     Parameters
@@ -104,17 +109,17 @@ def private_gradients(model: keras.Model, x: Any, y: Any = None, sample_weight: 
 
 
 def private_step(model: keras.Model, data: Any) -> dict[str, Any]:
-    """A training step on a batch ``(x, y, sample_weight)``; its logs, as `keras.Model.train_step` gives them."""
+    """Makes a training step on a batch ``(x, y, sample_weight)``; returns logs as Keras' own does."""
     training = _training(model)
     data = tuple(data) if isinstance(data, list) else data
     if not tf.executing_eagerly():
         return dict(training.train_step(data))
     training.follow_model()
-    training.expect_step()
+    training.progress.expect_step()
     model.make_train_function()
-    with training.complaining():
+    with training.progress.complaining():
         logs = model.train_function(iter([data]))
-    training.seen.see(training.steps)
+    training.seen.see(training.progress.steps)
     return dict(logs)
 
 
@@ -141,15 +146,18 @@ def guarantee_of(model: keras.Model, delta: float | None = None) -> Guarantee:
     Returns
     -------
     Guarantee
-        Of all that is composed with the training. Its epsilon is none where the noise came from a known seed, or
-        the optimizer made updates that were not private.
+        Of all that is composed with the training. Its epsilon is none where the noise came from a known
+        seed, or the optimizer made updates that were not private.
     """
     training = _training(model)
     settings = training.settings
     if delta is None:
         delta = settings.delta or accounting.default_delta(training.examples)
     accounting.check_delta(delta, training.examples)
-    mechanisms = [training.mechanism(), *(Mechanism.model_validate(other) for other in settings.composed_with)]
+    mechanisms = [
+        training.mechanism(),
+        *(Mechanism.model_validate(other) for other in settings.composed_with),
+    ]
     guarantee, _ = accounting.guarantees(mechanisms, delta, settings)
     return guarantee if training.guaranteed() else guarantee.model_copy(update={"epsilon": None})
 
@@ -166,10 +174,10 @@ def _watched(training: PrivateTraining, train_on_batch: Callable[..., Any]) -> C
     @functools.wraps(train_on_batch)
     def watched(*args: Any, **kwargs: Any) -> Any:
         training.follow_model()
-        training.expect_step()
-        with training.complaining():
+        training.progress.expect_step()
+        with training.progress.complaining():
             logs = train_on_batch(*args, **kwargs)
-        training.seen.see(training.steps)
+        training.seen.see(training.progress.steps)
         return logs
 
     return watched
@@ -178,23 +186,24 @@ def _watched(training: PrivateTraining, train_on_batch: Callable[..., Any]) -> C
 def _check_model(model: keras.Model) -> None:
     before = model.__dict__.get(_TRAINING)
     if before is not None:
-        if before.steps:
+        if before.progress.steps:
             raise UsageError(
-                f"model {model.name!r} has made {before.steps:,} private steps already; make a new model, or plan "
-                "all steps at once"
+                f"model {model.name!r} has made {before.progress.steps:,} private steps already; make a new "
+                "model, or plan all steps at once"
             )
         # Made private once more, with other settings perhaps.
         for name in (_TRAINING, "train_step", "fit", "train_on_batch"):
             del model.__dict__[name]
     if not model.compiled or model.optimizer is None:
         raise InputError(
-            f"model {model.name!r} is not compiled: call compile() with an optimizer and a loss before it is made "
-            "private"
+            f"model {model.name!r} is not compiled: call compile() with an optimizer and a loss before it is "
+            "made private"
         )
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError(
-            f"model {model.name!r} is distributed over {model.distribute_strategy.num_replicas_in_sync} replicas, "
-            "each of which would add noise and sample by itself; build it outside of the strategy's scope"
+            f"model {model.name!r} is distributed over {model.distribute_strategy.num_replicas_in_sync} "
+            "replicas, each of which would add noise and sample by itself; build it outside of the "
+            "strategy's scope"
         )
     check_untrained(model)
 
@@ -207,14 +216,16 @@ def _examples(settings: PrivacySettings, data: PrivateData | int | None) -> int:
     if settings.sampling == "poisson":
         found = "nothing" if data is None else f"{data!r}"
         raise UsageError(
-            f"make_private got {found} for data, but sampling is 'poisson': give it the private data whose batches "
-            "are trained on (private_data, private_records), or set sampling = 'shuffle', for which no amplification "
-            "by sampling is claimed"
+            f"make_private got {found} for data, but sampling is 'poisson': give it the private data whose "
+            "batches are trained on (private_data, private_records), or set sampling = 'shuffle', for which "
+            "no amplification by sampling is claimed"
         )
     told = settings.examples
     given = told if data is None else operator.index(data)
     if given is None:
-        raise UsageError("make_private needs the number of examples: give it as data, or as examples in the settings")
+        raise UsageError(
+            "make_private needs the number of examples: give it as data, or as examples in the settings"
+        )
     if given < 1:
         raise InputError(f"data = {given}: the number of examples must be at least 1")
     if told is not None and told != given:
@@ -223,7 +234,8 @@ def _examples(settings: PrivacySettings, data: PrivateData | int | None) -> int:
         )
     if settings.batch_size > given:
         raise InputError(
-            f"batch_size = {settings.batch_size:,}, but there are {given:,} examples; set it to {given:,} or less"
+            f"batch_size = {settings.batch_size:,}, but there are {given:,} examples; set it to {given:,} or "
+            "less"
         )
     if settings.delta is not None:
         accounting.check_delta(settings.delta, given)
@@ -236,13 +248,13 @@ def _check_same(settings: PrivacySettings, data: PrivateData) -> None:
         ours, theirs = getattr(settings, name), getattr(data.settings, name)
         if ours != theirs:
             raise UsageError(
-                f"{name} = {ours!r} in the settings of make_private, {theirs!r} in those of the data; give both the "
-                "same settings"
+                f"{name} = {ours!r} in the settings of make_private, {theirs!r} in those of the data; give "
+                "both the same settings"
             )
     if settings.examples is not None and settings.examples != data.examples:
         raise InputError(
-            f"examples = {settings.examples:,} in the settings, but the data have {data.examples:,}; correct it, or "
-            "leave it out to have them counted"
+            f"examples = {settings.examples:,} in the settings, but the data have {data.examples:,}; correct "
+            "it, or leave it out to have them counted"
         )
     if settings.delta is not None:
         accounting.check_delta(settings.delta, data.examples)

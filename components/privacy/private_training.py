@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfx_trust.components.errors import InputError, UsageError
-from tfx_trust.components.privacy import calibration, leaks
+from tfx_trust.components.privacy import leaks
 from tfx_trust.components.privacy.adaptive import ClipNorm
 from tfx_trust.components.privacy.clipping import Clipped, Engine
 from tfx_trust.components.privacy.config import PrivacySettings
@@ -19,12 +18,9 @@ from tfx_trust.components.privacy.data import PrivateData
 from tfx_trust.components.privacy.microbatches import clipped_by_slices
 from tfx_trust.components.privacy.noise import ALIGNMENT, GaussianNoise, in_xla
 from tfx_trust.components.privacy.padding import Batch, leaving_out
+from tfx_trust.components.privacy.progress import Progress
 from tfx_trust.components.privacy.recording import SeenWeights, digest
 from tfx_trust.components.privacy.report import Leak, Mechanism, Training
-
-_PASSED = "privacy: more than was planned"
-# Of floating point, where passes over the data are counted.
-_SLACK = 1e-9
 
 
 class PrivateTraining:
@@ -50,8 +46,8 @@ class PrivateTraining:
         self.data = data
         self.examples = examples
         self.engine = Engine(model)
-        self.planned = calibration.settle(_in_whole_passes(settings, examples), examples)
-        self.clip = ClipNorm(settings, self.planned.noise_multiplier)
+        self.progress = Progress(settings, data, examples)
+        self.clip = ClipNorm(settings, self.progress.plan.noise_multiplier)
         self.noise = GaussianNoise(settings.seed)
         self.seen = SeenWeights(model)
         self.in_passes = False
@@ -60,9 +56,9 @@ class PrivateTraining:
         self._own_loop = False
         self._optimizers: list[keras.optimizers.Optimizer] = []
         self._leaks: dict[str, Leak] = {}
-        self._others = {digest(variable.numpy()) for variable in model.non_trainable_variables if _is_float(variable)}
-        # Steps that were made, and examples that were in them.
-        self._counts = tf.Variable([0, 0], trainable=False, dtype=tf.int64)
+        self._others = {
+            digest(variable.numpy()) for variable in model.non_trainable_variables if _is_float(variable)
+        }
         self._use_optimizer()
         for leak in leaks.of_model(model, self.engine.rules):
             self.note(leak)
@@ -96,7 +92,7 @@ class PrivateTraining:
         return batch
 
     def _gradients(self, batch: Batch) -> tuple[list[tf.Tensor], Clipped]:
-        with tf.control_dependencies(self._count(batch)):
+        with tf.control_dependencies(self.progress.count(batch)):
             norm = self.clip.now()
             clipped = self._clipped(batch, norm)
             noised = self._noised(clipped, batch, norm)
@@ -122,7 +118,7 @@ class PrivateTraining:
             starts.append(starts[-1] + -(-size // ALIGNMENT) * ALIGNMENT)
         if self.clip.adaptive:
             noise = self.noise.tensor(starts[-1] + 1)
-            self.clip.follow(clipped.norms, batch.real(clipped.norms), noise[-1])
+            self.clip.follow(clipped.norms, batch.weighed(clipped.norms), noise[-1])
         else:
             noise = self.noise.tensor(starts[-1], spread)
         parts = [
@@ -157,98 +153,6 @@ class PrivateTraining:
             compiled.build(batch.y, clipped.y_pred)
         return list(compiled.metrics)
 
-    # How much may be trained
-
-    @property
-    def steps(self) -> int:
-        """Private steps so far."""
-        return int(self._counts.numpy()[0])
-
-    @property
-    def rows(self) -> int:
-        """Examples in them."""
-        return int(self._counts.numpy()[1])
-
-    @property
-    def batch_limit(self) -> int:
-        """Most examples of a batch."""
-        return self.settings.batch_size if self.data is None else self.data.sampler.max_batch
-
-    @property
-    def planned_steps(self) -> int:
-        """Steps that the noise was calibrated for."""
-        if self.data is not None or self.settings.epochs is None:
-            return self.planned.steps
-        # An epoch of shuffled batches ends with a smaller one.
-        whole, part = divmod(self.settings.epochs, 1)
-        return math.ceil(self.examples / self.settings.batch_size) * int(whole) + math.ceil(
-            self.examples * part / self.settings.batch_size - _SLACK
-        )
-
-    @property
-    def _planned_rows(self) -> int:
-        """Examples that the noise was calibrated for, in all steps; shuffled batches alone are limited by them."""
-        if self.data is not None:
-            return tf.int64.max
-        passes = self.settings.epochs or self.planned.steps * self.settings.batch_size / self.examples
-        return math.ceil(passes - _SLACK) * self.examples
-
-    def _count(self, batch: Batch) -> list[tf.Operation]:
-        """Counts the step, if it may be made."""
-        rows = tf.cast(batch.rows, tf.int64)
-        fixed = keras.tree.flatten(batch.x)[0].shape[0]
-        if fixed is not None and fixed > self.batch_limit:
-            raise UsageError(self._too_large(fixed))
-        if tf.executing_eagerly():
-            if int(rows) > self.batch_limit:
-                raise UsageError(self._too_large(int(rows)))
-            self.expect_step(int(rows))
-        # XLA knows no assertions; what was done is counted all the same.
-        checks = []
-        if not tf.executing_eagerly() and not in_xla():
-            checks = [
-                tf.debugging.Assert(
-                    (self._counts[0] < self.planned_steps) & (self._counts[1] + rows <= self._planned_rows), [_PASSED]
-                ),
-                tf.debugging.Assert(rows <= self.batch_limit, [self._too_large(None)]),
-            ]
-        with tf.control_dependencies(checks):
-            return [self._counts.assign_add(tf.stack([tf.ones([], tf.int64), rows]))]
-
-    def _too_large(self, rows: int | None) -> str:
-        found = "" if rows is None else f"{rows:,} examples, "
-        name, remedy = (
-            ("batch_size", "feed smaller batches")
-            if self.data is None
-            else ("max_batch", "feed the batches of the private data as they are")
-        )
-        return f"a batch has {found}more than the {self.batch_limit:,} that {name} allows; {remedy}, or raise {name}"
-
-    def expect_step(self, rows: int = 0) -> None:
-        """Raises if no step of so many examples is left."""
-        if self.steps >= self.planned_steps or self.rows + rows > self._planned_rows:
-            raise self.no_more()
-
-    def no_more(self) -> UsageError:
-        """That all planned steps are made."""
-        return UsageError(
-            f"the noise was calibrated for {self.planned_steps:,} steps of {self.settings.batch_size:,} of "
-            f"{self.examples:,} examples, and {self.steps:,} are done: one more would cost more privacy than "
-            "planned; plan more of them (epochs or steps of the settings) before training"
-        )
-
-    @contextlib.contextmanager
-    def complaining(self) -> Iterator[None]:
-        """Tells what a graph complains of by our own errors."""
-        try:
-            yield
-        except tf.errors.InvalidArgumentError as error:
-            if _PASSED in str(error):
-                raise self.no_more() from None
-            if self._too_large(None) in str(error):
-                raise UsageError(self._too_large(None)) from None
-            raise
-
     # A model that changes
 
     def follow_model(self) -> None:
@@ -259,7 +163,10 @@ class PrivateTraining:
         self._use_optimizer()
 
     def _expect_same_model(self) -> None:
-        if self.model._compile_loss is not self._compiled_loss or self.model.optimizer not in self._optimizers:
+        if (
+            self.model._compile_loss is not self._compiled_loss
+            or self.model.optimizer not in self._optimizers
+        ):
             with tf.init_scope():
                 self.follow_model()
 
@@ -282,7 +189,7 @@ class PrivateTraining:
 
     def weights(self) -> list[set[str]]:
         """Digests of the values that the trainable variables were seen to have."""
-        return self.seen.digests(self.steps)
+        return self.seen.digests(self.progress.steps)
 
     def other_weights(self) -> set[str]:
         """Digests of the variables that are not trained, as they were before training."""
@@ -291,23 +198,14 @@ class PrivateTraining:
     @property
     def sampled(self) -> bool:
         """Whether all batches can have been drawn by Poisson sampling."""
-        return self.data is not None and self.steps <= self.data.drawn
+        return self.data is not None and self.progress.steps <= self.data.drawn
 
     def mechanism(self) -> Mechanism:
         """What was released so far."""
-        steps = self.steps
-        done: dict[str, Any] = {"steps": steps}
-        if not self.sampled and steps:
-            done |= {"sampling": "shuffle", "max_batch": None}
-            done["sampling_probability"] = self._mean_batch(steps) / self.examples
-        return self.planned.model_copy(update=done)
-
-    def _mean_batch(self, steps: int) -> int:
-        """Size of equal batches that come to as many passes as those that were trained on."""
-        rows = max(self.rows, steps)
-        below = rows // steps
-        fewer = -(-steps * below // self.examples) < -(-rows // self.examples)
-        return min(self.examples, below + fewer)
+        done = self.progress.mechanism()
+        if self.data is None or self.sampled:
+            return done
+        return done.model_copy(update={"sampling": "shuffle", "max_batch": None} | self.progress.passes())
 
     def training(self) -> Training:
         """What was seen."""
@@ -315,15 +213,15 @@ class PrivateTraining:
             model=f"{self.model.name} ({type(self.model).__name__})",
             examples=self.examples,
             batch_size=self.settings.batch_size,
-            max_batch=None if self.data is None else self.batch_limit,
-            sampling="poisson" if self.data is not None and (self.sampled or not self.steps) else "shuffle",
-            steps=self.steps,
-            planned_steps=self.planned_steps,
+            max_batch=None if self.data is None else self.progress.batch_limit,
+            sampling="poisson" if self.sampled else "shuffle",
+            steps=self.progress.steps,
+            planned_steps=self.progress.planned_steps,
             optimizer=type(self.model.optimizer).__name__,
             optimizer_steps=self.optimizer_steps(),
             l2_clip=self.clip.value(),
             adaptive=self.clip.adaptive,
-            noise_source="seeded" if self.noise.seed is not None else "philox" if self.noise.compiled else "aes-ctr",
+            noise_source=self.noise.source,
             layers=self.engine.rules,
             unchecked=[*self.engine.unchecked, *self._unchecked()],
         )
@@ -331,42 +229,36 @@ class PrivateTraining:
     def optimizer_steps(self) -> int | None:
         """Updates of all optimizers that the model had; none where another one applied the gradients."""
         # `iterations` counts less often where gradients are accumulated.
-        made = sum(int(getattr(optimizer, "_iterations", optimizer.iterations)) for optimizer in self._optimizers)
+        made = sum(
+            int(getattr(optimizer, "_iterations", optimizer.iterations)) for optimizer in self._optimizers
+        )
         return None if self._own_loop and not made else made
 
     def _unchecked(self) -> Iterator[str]:
-        steps = self.steps
+        steps = self.progress.steps
         if not steps:
             return
         if self.data is not None and not self.sampled:
             yield (
-                f"{steps:,} private steps were made, but {self.data.drawn:,} batches were drawn: other batches were "
-                "fed, or the same ones again. No amplification by sampling is claimed, and whether an example was in "
-                "more than one batch of a pass is not known."
+                f"{steps:,} private steps were made, but {self.data.drawn:,} batches were drawn: other "
+                "batches were fed, or the same ones again. No amplification by sampling is claimed, and "
+                "whether an example was in more than one batch of a pass is not known."
             )
         if self.data is None and not self.in_passes:
             yield (
-                "Batches came from a dataset or a loop that cannot be looked into: whether each example was in one "
-                "batch of a pass alone is not known."
+                "Batches came from a dataset or a loop that cannot be looked into: whether each example was "
+                "in one batch of a pass alone is not known."
             )
         if steps > self.seen.steps:
             yield (
-                "The last steps were made in a loop that cannot be looked into: whether the gradients were applied "
-                "as they are, and nothing else changed the weights, is not known."
+                "The last steps were made in a loop that cannot be looked into: whether the gradients were "
+                "applied as they are, and nothing else changed the weights, is not known."
             )
 
     def guaranteed(self) -> bool:
         """Whether what was seen of training leaves a guarantee."""
         made = self.optimizer_steps()
-        return self.noise.seed is None and (made is None or made == self.steps)
-
-
-def _in_whole_passes(settings: PrivacySettings, examples: int) -> PrivacySettings:
-    """Settings whose steps, of shuffled batches, come to no more passes than there are epochs."""
-    if settings.sampling == "poisson" or settings.epochs is None:
-        return settings
-    steps = math.ceil(settings.epochs - _SLACK) * examples // settings.batch_size
-    return settings.model_copy(update={"epochs": None, "steps": max(1, steps)})
+        return self.noise.seed is None and (made is None or made == self.progress.steps)
 
 
 def _is_float(variable: keras.Variable) -> bool:
@@ -378,6 +270,6 @@ def check_untrained(model: keras.Model) -> None:
     made = int(getattr(model.optimizer, "_iterations", model.optimizer.iterations))
     if made:
         raise InputError(
-            f"model {model.name!r}: its optimizer has made {made:,} updates already, which were not private; make it "
-            "private before training. If it was trained on public data alone, compile it again first"
+            f"model {model.name!r}: its optimizer has made {made:,} updates already, which were not private; "
+            "make it private before training. If it was trained on public data alone, compile it again first"
         )

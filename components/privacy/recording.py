@@ -16,7 +16,9 @@ from tfx_trust.components.privacy.report import Leak, Mechanism, Training
 if TYPE_CHECKING:
     from tfx_trust.components.privacy.private_training import PrivateTraining
 
-_LISTENING: contextvars.ContextVar[list[PrivateRun] | None] = contextvars.ContextVar("listening", default=None)
+_LISTENING: contextvars.ContextVar[list[PrivateRun] | None] = contextvars.ContextVar(
+    "listening", default=None
+)
 
 
 class PrivateRun:
@@ -42,7 +44,7 @@ class PrivateRun:
 
     @property
     def weights(self) -> list[set[str]]:
-        """For each trainable variable, what it was seen to be at the end of an epoch or of a step: `digest` of it.
+        """For each trainable variable, digests of what it was at the end of an epoch or of the last step.
 
         A model that is saved with other values was changed by something else than private training.
         """
@@ -116,12 +118,10 @@ class SeenWeights:
         if not values:
             return [set(digests) for digests in kept]
         places = range(len(kept))
-        return [
-            kept[place] | {digest(value) for value in values[place :: len(kept)]} for place in places
-        ]
+        return [kept[place] | {digest(value) for value in values[place :: len(kept)]} for place in places]
 
     def _values(self) -> list[np.ndarray]:
-        """Of the variables, and of their moving averages, which an optimizer may put in their place in the end."""
+        """Of the variables, and of their moving averages, which an optimizer may put in their place."""
         optimizer = self._model.optimizer
         averages = getattr(optimizer, "_model_variables_moving_average", []) if optimizer.use_ema else []
         return [np.array(variable.numpy()) for variable in [*self._model.trainable_variables, *averages]]

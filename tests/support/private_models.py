@@ -13,7 +13,8 @@ from tfx_trust.components.privacy.data import PrivateData, private_data
 
 EXAMPLES, FEATURES = 400, 4
 QUIET = {"noise_multiplier": 1e-9, "l2_clip": 1e4}
-"""Settings of a training that is as good as not private: noise of 1e-5 on the sum of gradients, nothing clipped."""
+"""Settings of a training that is as good as not private: noise of 1e-5 on the sum of gradients, nothing "
+"clipped."""
 
 MODES = ["graph", "eager", pytest.param("jit", marks=pytest.mark.slow)]
 """How Keras can run a step; XLA takes seconds to compile one."""
@@ -59,7 +60,8 @@ def mlp(seed: int = 3, **compiled: Any) -> keras.Model:
 
 
 def still(size: int = 50, **compiled: Any) -> keras.Model:
-    """A model whose loss has no gradient, so that noise alone moves it: by ``- noise``, for its learning rate is 1."""
+    """A model whose loss has no gradient, so that noise alone moves it: by ``- noise``, for its learning "
+    "rate is 1."""
     model = keras.Sequential([keras.Input((FEATURES,)), keras.layers.Dense(size), keras.layers.Dense(3)])
     model.compile(
         **{

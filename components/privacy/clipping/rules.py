@@ -83,7 +83,8 @@ class Affine(Rule):
         if self.trains(self.layer.kernel):
             found.append(self.kernel_norms(calls))
         if self.trains(self.layer.bias):
-            found.append(terms.squares(self._bias_gradients(calls)))
+            gradients = [call.gradients[0] for call in calls]
+            found.append(terms.broadcast_norms(gradients, tuple(self.layer.bias.shape)))
         return add(found)
 
     def sums(self, calls: Sequence[Call]) -> list[tf.Tensor | None]:
@@ -281,21 +282,26 @@ class Normalization(Rule):
 
     def norms(self, calls: Sequence[Call]) -> tf.Tensor:
         """Of scale and shift, added."""
-        return add([terms.squares(self._gradients(weight, calls)) for weight in self.weights])
+        shape = self._broadcast(calls[0].inputs)[1:]
+        return add([terms.broadcast_norms(self._gradients(weight, calls), shape) for weight in self.weights])
 
     def sums(self, calls: Sequence[Call]) -> list[tf.Tensor | None]:
         """Of scale and shift."""
-        return [
-            tf.reshape(tf.reduce_sum(self._gradients(weight, calls), axis=0), weight.shape)
+        shape = self._broadcast(calls[0].inputs)[1:]
+        found = [
+            add([terms.reduce_to(gradient, shape) for gradient in self._gradients(weight, calls)])
             for weight in self.weights
         ]
+        return [
+            tf.reshape(tf.reduce_sum(total, axis=0), weight.shape)
+            for weight, total in zip(self.weights, found, strict=True)
+        ]
 
-    def _gradients(self, weight: keras.Variable, calls: Sequence[Call]) -> tf.Tensor:
-        found = []
-        for call in calls:
-            gradient = call.gradients[0] * call.inputs if weight is self._scale else call.gradients[0]
-            found.append(terms.reduce_to(gradient, self._broadcast(call.inputs)[1:]))
-        return add(found)
+    def _gradients(self, weight: keras.Variable, calls: Sequence[Call]) -> list[tf.Tensor]:
+        """By call, at every position."""
+        return [
+            call.gradients[0] * call.inputs if weight is self._scale else call.gradients[0] for call in calls
+        ]
 
     def _broadcast(self, tensor: tf.Tensor) -> list[int]:
         axes = self.layer.axis if isinstance(self.layer.axis, list | tuple) else [self.layer.axis]

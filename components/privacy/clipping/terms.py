@@ -15,11 +15,24 @@ import tensorflow as tf
 _AT_ONCE = 1 << 22
 # A multiplication in double precision costs about as much as so many in single precision.
 _DOUBLE = 3
+# Squares below it may count as zero in float32.
+_LEAST = 1.2e-38
+# Of the squares of a gradient's parts, what it counts as where they cancel.
+_OF_PARTS = 1e-6
 
 
 def squares(tensor: tf.Tensor) -> tf.Tensor:
     """Sum of squares by example."""
     return tf.reduce_sum(tf.square(tensor), axis=list(range(1, len(tensor.shape))))
+
+
+def no_less(norms: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
+    """Squared norms, or a millionth of their parts' where these cancel to less.
+
+    The norm is that of the exact sum, but float32 adds up what is a thousand times as long only so well: what is
+    rounded would let an example move the sum of all by more than the clip norm.
+    """
+    return tf.maximum(norms, _OF_PARTS * parts)
 
 
 # Products: an example's gradient is the sum over positions of the outer products of input and output gradient.
@@ -35,16 +48,23 @@ def product_norms(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     gradients
         Of shape ``(batch, groups, positions, K)``, or ``(batch, K)``.
     """
+    # What is lost of small squares is added, so that large ones of the other side make nothing of them.
+    lengths = [
+        tf.reduce_sum(tf.square(each), axis=-1) + _LEAST * each.shape[-1] for each in (inputs, gradients)
+    ]
+    parts = lengths[0] * lengths[1]
     if len(inputs.shape) == 2:
-        return squares(inputs) * squares(gradients)
+        return parts
+    parts = tf.reduce_sum(parts, axis=[1, 2])
     _, groups, positions, width = inputs.shape
     outputs = gradients.shape[-1]
     if positions == 1:
-        by_group = [tf.reduce_sum(tf.square(each), axis=[2, 3]) for each in (inputs, gradients)]
-        return tf.reduce_sum(by_group[0] * by_group[1], axis=1)
+        return parts
     if positions is not None and _DOUBLE * positions * (width + outputs) < width * outputs:
-        return in_chunks(_gram_norms, [inputs, gradients], 4 * groups * positions * positions)
-    return in_chunks(_written_norms, [inputs, gradients], groups * width * outputs)
+        norms = in_chunks(_gram_norms, [inputs, gradients], 4 * groups * positions * positions)
+    else:
+        norms = in_chunks(_written_norms, [inputs, gradients], groups * width * outputs)
+    return no_less(norms, parts)
 
 
 def product_sum(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -93,7 +113,8 @@ def lookup_norms(ids: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     changes = tf.pad(tf.cast(ids[:, 1:] != ids[:, :-1], tf.int32), [[0, 0], [1, 0]])
     segments = tf.cumsum(changes, axis=1) + tf.range(batch)[:, None] * positions
     added = tf.math.unsorted_segment_sum(gradients, segments, batch * positions)
-    return squares(tf.reshape(added, [batch, positions, gradients.shape[-1]]))
+    norms = squares(tf.reshape(added, [batch, positions, gradients.shape[-1]]))
+    return no_less(norms, squares(gradients))
 
 
 def lookup_sum(ids: tf.Tensor, gradients: tf.Tensor, rows: int) -> tf.Tensor:
@@ -103,6 +124,23 @@ def lookup_sum(ids: tf.Tensor, gradients: tf.Tensor, rows: int) -> tf.Tensor:
 
 
 # Broadcasts: the gradient of what was added to all positions is the sum over them.
+
+
+def broadcast_norms(gradients: Sequence[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
+    """Squared norms of the sum, over positions and several calls, of gradients of a weight that was broadcast.
+
+    Parameters
+    ----------
+    gradients
+        One for each call, of shape ``(batch, ...)``.
+    shape
+        Of the weight; the axes that it lacks are the first ones.
+    """
+    added = [reduce_to(gradient, shape) for gradient in gradients]
+    if len(added) == 1:
+        norms = squares(added[0])
+        return norms if added[0] is gradients[0] else no_less(norms, squares(gradients[0]))
+    return no_less(squares(tf.add_n(added)), tf.add_n([squares(gradient) for gradient in gradients]))
 
 
 def reduce_to(gradients: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:

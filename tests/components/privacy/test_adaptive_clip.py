@@ -8,7 +8,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from private_models import EXAMPLES, MODES, arrays, drawn, mlp, mode_arguments, settings, shuffled, still, values
+from private_models import (
+    EXAMPLES,
+    MODES,
+    arrays,
+    drawn,
+    mlp,
+    mode_arguments,
+    settings,
+    shuffled,
+    still,
+    values,
+)
 from scipy import stats
 
 from tfx_trust.components.errors import UsageError
@@ -24,7 +35,8 @@ def test_a_fixed_norm_has_all_the_noise():
 
 @pytest.mark.parametrize("count_noise", [None, 1.0, 10.0])
 def test_both_releases_of_a_step_are_as_private_as_it_says(count_noise):
-    """Gaussians compose by the sum of 1/z^2: that of the gradients, and that of the count, whose sensitivity is 1/2."""
+    """Gaussians compose by the sum of 1/z^2: that of the gradients, and that of the count, whose "
+    "sensitivity is 1/2."""
     clip = ClipNorm(settings(adaptive_clip=AdaptiveClip(count_noise=count_noise)), 1.1)
     assert clip.count_noise == (count_noise or 2.0)
     together = clip.noise_multiplier**-2 + (clip.count_noise / 0.5) ** -2
@@ -33,9 +45,13 @@ def test_both_releases_of_a_step_are_as_private_as_it_says(count_noise):
 
 
 def test_too_little_noise_on_the_count_is_refused():
-    with pytest.raises(UsageError, match=r"count_noise = 0.5, which must be above half of the noise multiplier, 1.1"):
+    with pytest.raises(
+        UsageError, match=r"count_noise = 0.5, which must be above half of the noise multiplier, 1.1"
+    ):
         ClipNorm(settings(adaptive_clip=AdaptiveClip(count_noise=0.5)), 1.1)
-    with pytest.raises(UsageError, match=r"count_noise \(batch_size / 20\) = 0.5.*give a greater one, such as 1.1"):
+    with pytest.raises(
+        UsageError, match=r"count_noise \(batch_size / 20\) = 0.5.*give a greater one, such as 1.1"
+    ):
         ClipNorm(settings(batch_size=10, adaptive_clip=AdaptiveClip()), 1.1)
 
 
@@ -101,8 +117,23 @@ def test_padding_is_not_counted():
     for size in (40, 90):
         given = settings(noise_multiplier=1e-9, l2_clip=1e-3, adaptive_clip=adaptive)
         model = make_private(mlp(optimizer=keras.optimizers.SGD(1e-6)), given, drawn(given))
-        padded = [np.concatenate([part[:40], np.zeros((size - 40, part.shape[1]), np.float32)]) for part in (x, y)]
+        padded = [
+            np.concatenate([part[:40], np.zeros((size - 40, part.shape[1]), np.float32)]) for part in (x, y)
+        ]
         model.train_on_batch(*padded, (np.arange(size) < 40).astype(np.float32))
         ends.append(training_of(model).l2_clip)
     assert ends[0] == pytest.approx(ends[1], rel=1e-3)
     assert ends[0] == pytest.approx(1e-3 * math.exp(0.5), rel=1e-3)
+
+
+def test_an_example_moves_the_count_by_a_half_whatever_is_beside_it():
+    """Examples of weight 0 before the last one of another weight do not come and go with it."""
+    x, y = arrays(6)
+    adaptive = AdaptiveClip(quantile=0.5, learning_rate=1.0, count_noise=1e-3)
+    ends = []
+    for last in (1.0, 0.0):
+        given = settings(noise_multiplier=1e-9, l2_clip=1e3, adaptive_clip=adaptive)
+        model = make_private(mlp(optimizer=keras.optimizers.SGD(1e-6)), given, drawn(given))
+        model.train_on_batch(x, y, np.array([1, 0, 0, 0, last, 0], np.float32))
+        ends.append(training_of(model).l2_clip)
+    assert ends[1] / ends[0] == pytest.approx(math.exp(0.5 / 40), rel=1e-4)

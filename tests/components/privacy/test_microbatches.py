@@ -56,7 +56,9 @@ def test_slices_give_what_the_whole_batch_gives(rows, compiled):
 
     sums, norms, losses, y_pred, parts = by_slices()
     close(sums, whole.sums, atol=1e-5)
-    close([norms, losses, *y_pred, *parts], [whole.norms, whole.losses, *whole.y_pred, *whole.parts], atol=1e-5)
+    close(
+        [norms, losses, *y_pred, *parts], [whole.norms, whole.losses, *whole.y_pred, *whole.parts], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -97,7 +99,9 @@ def test_activations_of_a_slice_alone_are_in_the_graph():
     model = make_private(mlp(), shuffled(microbatch=8, batch_size=37), EXAMPLES)
     engine = Engine(model)
     x, y = arrays()
-    function = tf.function(lambda x, y: clipped_by_slices(engine, Batch.of((x, y), padded=False), 1.0, 8).sums)
+    function = tf.function(
+        lambda x, y: clipped_by_slices(engine, Batch.of((x, y), padded=False), 1.0, 8).sums
+    )
     graph = function.get_concrete_function(tf.constant(x[:37]), tf.constant(y[:37])).graph
     hidden = [
         tensor

@@ -46,12 +46,15 @@ def private(given, **compiled):
 
 
 @pytest.mark.parametrize(
-    ("steps", "epochs", "per_epoch"), [(30, 3, [10, 10, 10]), (31, 3, [11, 11, 9]), (7, 2, [4, 3]), (1, 3, [1])]
+    ("steps", "epochs", "per_epoch"),
+    [(30, 3, [10, 10, 10]), (31, 3, [11, 11, 9]), (7, 2, [4, 3]), (1, 3, [1])],
 )
 def test_all_planned_steps_are_spread_over_the_epochs(steps, epochs, per_epoch):
     model, data = private(settings(steps=steps))
     counts = []
-    count = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: counts.append(training_of(model).steps))
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: counts.append(training_of(model).steps)
+    )
     history = model.fit(data, epochs=epochs, verbose=0, callbacks=[count])
     assert np.diff([0, *counts]).tolist() == per_epoch
     assert len(history.history["loss"]) == len(per_epoch)
@@ -104,7 +107,9 @@ def test_other_data_than_those_it_was_made_private_with_are_refused():
     with pytest.raises(UsageError, match="other private data than make_private"):
         model.fit(drawn(given), verbose=0)
     model = make_private(mlp(), shuffled(), EXAMPLES)
-    with pytest.raises(UsageError, match="drawn by Poisson sampling, but the settings say sampling = 'shuffle'"):
+    with pytest.raises(
+        UsageError, match="drawn by Poisson sampling, but the settings say sampling = 'shuffle'"
+    ):
         model.fit(drawn(given), verbose=0)
 
 
@@ -117,7 +122,9 @@ def test_what_the_data_have_of_their_own_is_not_given_to_fit():
 
 def test_a_dataset_made_of_the_data_trains_as_well():
     model, data = private(settings(**QUIET))
-    model.fit(data.dataset.map(lambda x, y, weight: (x + 0.1, y, weight)), epochs=3, steps_per_epoch=10, verbose=0)
+    model.fit(
+        data.dataset.map(lambda x, y, weight: (x + 0.1, y, weight)), epochs=3, steps_per_epoch=10, verbose=0
+    )
     assert training_of(model).sampling == "poisson"
 
 
@@ -187,7 +194,9 @@ def test_another_batch_size_is_refused():
 
 def test_another_number_of_examples_than_the_data_have_is_refused():
     model = make_private(mlp(), shuffled(), 500)
-    with pytest.raises(InputError, match="make_private was told of 500 examples, but fit got 400; epsilon depends"):
+    with pytest.raises(
+        InputError, match="make_private was told of 500 examples, but fit got 400; epsilon depends"
+    ):
         model.fit(*arrays(), verbose=0)
     data = tf.data.Dataset.from_tensor_slices(arrays()).batch(40)
     with pytest.raises(InputError, match="told of 500 examples, but the dataset has 10 batches"):
@@ -232,7 +241,9 @@ def test_a_compiled_step_is_not_run_beyond_the_plan():
     model = make_private(mlp(jit_compile=True), shuffled(steps=3), EXAMPLES)
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(40).filter(lambda x, y: True)
     with pytest.raises(UsageError, match="calibrated for 3 steps"):
-        model.fit(data.map(lambda x, y: (tf.ensure_shape(x, [40, 4]), tf.ensure_shape(y, [40, 1]))), verbose=0)
+        model.fit(
+            data.map(lambda x, y: (tf.ensure_shape(x, [40, 4]), tf.ensure_shape(y, [40, 1]))), verbose=0
+        )
     assert training_of(model).steps == 3
 
 
@@ -298,7 +309,11 @@ def test_early_stopping_stops_and_is_told_of():
             "early_stopping",
             "'val_loss' on validation examples",
         ),
-        ({"callbacks": keras.callbacks.ReduceLROnPlateau("loss")}, "reduce_lr_on_plateau", "learning rate falls by"),
+        (
+            {"callbacks": keras.callbacks.ReduceLROnPlateau("loss")},
+            "reduce_lr_on_plateau",
+            "learning rate falls by",
+        ),
         (
             {"callbacks": [keras.callbacks.ModelCheckpoint("x.keras", monitor="loss", save_best_only=True)]},
             "best_checkpoint",

@@ -1,4 +1,4 @@
-"""A private model is the model that it was; what was done with it is told; and what cannot be done is refused."""
+"""A private model is the model that it was, what was done is told, and what cannot be done is refused."""
 
 from __future__ import annotations
 

@@ -11,7 +11,12 @@ import tensorflow as tf
 from private_models import EXAMPLES, arrays, drawn, mlp, settings, shuffled, values
 
 from tfx_trust.components.privacy.exported import exported_weights
-from tfx_trust.components.privacy.private_model import make_private, private_gradients, private_step, training_of
+from tfx_trust.components.privacy.private_model import (
+    make_private,
+    private_gradients,
+    private_step,
+    training_of,
+)
 from tfx_trust.components.privacy.recording import digest, recording
 
 
@@ -29,7 +34,9 @@ def digests(model):
 def test_a_digest_is_that_of_the_numbers():
     value = np.array([[1.5, -2.0]], ">f8")
     assert digest(value) == hashlib.sha256(np.array([1.5, -2.0], "<f4").tobytes()).hexdigest()
-    assert digest(np.asfortranarray(np.eye(3) + np.triu(np.ones(3)))) == digest(np.eye(3) + np.triu(np.ones(3)))
+    assert digest(np.asfortranarray(np.eye(3) + np.triu(np.ones(3)))) == digest(
+        np.eye(3) + np.triu(np.ones(3))
+    )
 
 
 def test_models_are_seen_while_it_is_open():
@@ -135,7 +142,7 @@ def test_in_a_loop_of_ones_own_the_present_weights_count_and_that_is_said():
 
 def test_no_weights_are_known_before_training():
     with recording() as runs:
-        model, _ = trained()
+        trained()
     assert runs[0].weights == [set()] * 4
 
 
@@ -171,7 +178,10 @@ def test_preprocessing_that_was_adapted_is_told():
     (leak,) = runs[0].leaks
     assert leak.name == "adapted/scale"
     assert leak.what.startswith("layer 'scale' (Normalization) holds means and variances that were not given")
-    assert digest(scale.mean.numpy()) in runs[0].other_weights or digest(scale.adapt_mean.numpy()) in runs[0].other_weights
+    assert (
+        digest(scale.mean.numpy()) in runs[0].other_weights
+        or digest(scale.adapt_mean.numpy()) in runs[0].other_weights
+    )
 
 
 @pytest.mark.parametrize("adapt", [True, False])
