@@ -34,7 +34,9 @@ class ExampleLosses:
     def __init__(self, model: keras.Model) -> None:
         self.model_name = model.name
         if not model.compiled:
-            raise InputError(f"model {model.name!r} is not compiled; call compile() with its optimizer and loss")
+            raise InputError(
+                f"model {model.name!r} is not compiled; call compile() with its optimizer and loss"
+            )
         self._compiled = model._compile_loss
         if self._compiled is None:
             raise InputError(

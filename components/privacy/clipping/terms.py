@@ -29,8 +29,8 @@ def squares(tensor: tf.Tensor) -> tf.Tensor:
 def no_less(norms: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
     """Squared norms, or a millionth of their parts' where these cancel to less.
 
-    The norm is that of the exact sum, but float32 adds up what is a thousand times as long only so well: what is
-    rounded would let an example move the sum of all by more than the clip norm.
+    The norm is that of the exact sum, but parts that are a thousand times as long are added to those of other
+    examples in float32: what is rounded there would move the sum of all by more than the clip norm.
     """
     return tf.maximum(norms, _OF_PARTS * parts)
 
@@ -48,14 +48,10 @@ def product_norms(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     gradients
         Of shape ``(batch, groups, positions, K)``, or ``(batch, K)``.
     """
-    # What is lost of small squares is added, so that large ones of the other side make nothing of them.
-    lengths = [
-        tf.reduce_sum(tf.square(each), axis=-1) + _LEAST * each.shape[-1] for each in (inputs, gradients)
-    ]
-    parts = lengths[0] * lengths[1]
     if len(inputs.shape) == 2:
-        return parts
-    parts = tf.reduce_sum(parts, axis=[1, 2])
+        return _lengths(squares(inputs), inputs) * _lengths(squares(gradients), gradients)
+    by_position = [_lengths(tf.reduce_sum(tf.square(each), axis=-1), each) for each in (inputs, gradients)]
+    parts = tf.reduce_sum(by_position[0] * by_position[1], axis=[1, 2])
     _, groups, positions, width = inputs.shape
     outputs = gradients.shape[-1]
     if positions == 1:
@@ -65,6 +61,11 @@ def product_norms(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     else:
         norms = in_chunks(_written_norms, [inputs, gradients], groups * width * outputs)
     return no_less(norms, parts)
+
+
+def _lengths(squared: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    # What small squares lose is added, so that large ones of the other side do not make nothing of them.
+    return squared + _LEAST * vectors.shape[-1]
 
 
 def product_sum(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

@@ -51,14 +51,39 @@ def test_few_positions_are_taken_by_their_products_with_each_other() -> None:
     np.testing.assert_allclose(terms._written_norms(inputs, gradients), expected, rtol=1e-6)
 
 
-def test_positions_that_cancel_leave_the_small_norm_that_they_have() -> None:
-    # Two positions of opposite gradients, but for one part in a thousand.
+def opposite(apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two positions that take in the same and whose gradients are opposite but for a part."""
     inputs = np.repeat(numbers(1, 1, 1, 60), 2, axis=2)
-    gradients = np.concatenate([numbers(1, 1, 1, 60), -numbers(1, 1, 1, 60) * np.float32(1.001)], axis=2)
+    gradient = numbers(1, 1, 1, 60, seed=2)
+    return inputs, np.concatenate([gradient, -gradient * np.float32(1 + apart)], axis=2)
+
+
+@pytest.mark.parametrize("apart", [0.1, 0.01])
+def test_positions_that_cancel_leave_the_small_norm_that_they_have(apart: float) -> None:
+    inputs, gradients = opposite(apart)
     expected = (written(inputs, gradients) ** 2).sum((1, 2, 3))
+    found = terms.product_norms(tf.constant(inputs), tf.constant(gradients))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_where_they_cancel_to_less_than_float32_can_tell_the_norm_is_not_told_too_small() -> None:
+    inputs, gradients = opposite(1e-5)
+    parts = ((inputs**2).sum(3) * (gradients**2).sum(3)).sum((1, 2))
+    found = terms.product_norms(tf.constant(inputs), tf.constant(gradients))
+    np.testing.assert_allclose(found, terms._OF_PARTS * parts, rtol=1e-4)
+    ids, same = tf.zeros([1, 2], tf.int32), tf.constant(gradients[0])
     np.testing.assert_allclose(
-        terms.product_norms(tf.constant(inputs), tf.constant(gradients)), expected, rtol=1e-4
+        terms.lookup_norms(ids, same), terms._OF_PARTS * (gradients**2).sum((1, 2, 3)), rtol=1e-4
     )
+    np.testing.assert_allclose(
+        terms.broadcast_norms([same], (60,)), terms._OF_PARTS * (gradients**2).sum((1, 2, 3)), rtol=1e-4
+    )
+
+
+def test_squares_too_small_for_float32_are_not_lost() -> None:
+    inputs, gradients = np.full((1, 4), 1e-25, np.float32), np.full((1, 3), 1e25, np.float32)
+    norm = np.sqrt(terms.product_norms(tf.constant(inputs), tf.constant(gradients)))
+    assert norm >= np.sqrt(12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -124,7 +149,7 @@ def test_layers_in_chunks_equal_a_loop(rows: int, monkeypatch: pytest.MonkeyPatc
     keras.utils.set_random_seed(2)
     x = keras.Input([5, 4])
     h = layers.Conv1D(3, 2)(layers.Dense(4)(x))
-    h = layers.PReLU()(layers.EinsumDense("abc,cde->abde", (None, 2, 3))(h))
+    h = layers.PReLU()(layers.EinsumDense("abc,cde->abde", (4, 2, 3))(h))
     model = compiled(keras.Model(x, layers.Dense(1)(layers.Flatten()(h))), "mse")
     data, y = data_of(model, rows)
     expected = per_example(model, data, y)
