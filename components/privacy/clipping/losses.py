@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfx_trust.components.errors import InputError
 
 _MIXING = "mean_with_sample_weight"
+# Made-up examples, and entries of their axes of no fixed length.
+_ROWS, _LENGTH = 5, 7
 
 
 class ExampleLosses:
@@ -17,8 +20,8 @@ class ExampleLosses:
 
     An example's loss is the mean over what follows its first axis (time steps, pixels), weighed by the sample
     weight and, where the model's output has a mask, over what is not masked; a loss of reduction ``sum`` is
-    summed instead. Their mean over the batch is the loss that Keras minimises, except that Keras divides by the
-    number of unmasked time steps of the whole batch, which makes an example's loss depend on the others.
+    summed instead. Their mean over the batch is the loss that Keras minimises, except that Keras divides by
+    the number of unmasked time steps of the whole batch, which makes an example's loss depend on the others.
 
     Parameters
     ----------
@@ -40,15 +43,17 @@ class ExampleLosses:
         self._compiled = model._compile_loss
         if self._compiled is None:
             raise InputError(
-                f"model {model.name!r} is compiled without a loss; pass `loss=` to compile(): its value for each "
-                "example is what is clipped"
+                f"model {model.name!r} is compiled without a loss; pass `loss=` to compile(): its value "
+                "for each example is what is clipped"
             )
         for loss in keras.tree.flatten(self._compiled._user_loss):
             if getattr(loss, "reduction", None) == _MIXING:
                 raise InputError(
-                    f"loss {loss.name!r} has the reduction {_MIXING!r}, which divides by the weights of all examples "
-                    "of the batch: one example changes the others' gradients; use 'sum_over_batch_size'"
+                    f"loss {loss.name!r} has the reduction {_MIXING!r}, which divides by the weights of "
+                    "all examples of the batch: one example changes the others' gradients; use "
+                    "'sum_over_batch_size'"
                 )
+        self._tried: set[Any] = set()
 
     def afresh(self) -> ExampleLosses:
         """The same, for labels and outputs of any other structure."""
@@ -61,7 +66,7 @@ class ExampleLosses:
         return twin
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any = None) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Loss of each example, of shape ``(batch,)``; and the same by compiled loss, before its loss weight."""
+        """Loss of each example, of shape ``(batch,)``; and the same by compiled loss, before loss weights."""
         compiled = self._compiled
         if not compiled.built:
             # As the first step of fit does; what it does to metrics is dropped.
@@ -71,38 +76,41 @@ class ExampleLosses:
         twin = object.__new__(type(compiled))
         twin.__dict__.update(compiled.__dict__)
         twin._flat_losses = [
-            entry._replace(loss=_by_example(entry.loss, parts)) for entry in compiled._flat_losses
+            entry._replace(loss=_by_example(entry.loss, parts, self._tried))
+            for entry in compiled._flat_losses
         ]
         # One for each loss, as its caller pairs them; none of them to be updated.
         twin._metrics = [None] * len(twin._flat_losses)
         return twin(y, y_pred, sample_weight), parts
 
 
-def _by_example(loss: Any, parts: list[tf.Tensor]) -> Any:
+def _by_example(loss: Any, parts: list[tf.Tensor], tried: set[Any]) -> Any:
     def call(y: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
-        found = _example_losses(loss, y, y_pred, sample_weight)
+        found = _example_losses(loss, y, y_pred, sample_weight, tried)
         parts.append(found)
         return found
 
     return call
 
 
-def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any, tried: set[Any]) -> tf.Tensor:
     if type(loss).__call__ is not keras.losses.Loss.__call__:
         raise InputError(
-            f"loss {loss.name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which returns one "
-            "value an example, instead"
+            f"loss {loss.name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which "
+            "returns one value an example, instead"
         )
     mask = _mask_of(y_pred)
     predicted = keras.tree.map_structure(
         lambda each: keras.ops.convert_to_tensor(each, dtype=loss.dtype), y_pred
     )
     given = keras.tree.map_structure(lambda each: keras.ops.convert_to_tensor(each, dtype=loss.dtype), y)
+    _check_apart(loss, given, predicted, tried)
     values = loss.call(given, predicted)
     if len(values.shape) == 0 or _differ(values.shape[0], keras.tree.flatten(y_pred)[0].shape[0]):
         raise InputError(
-            f"loss {loss.name!r} gives values of shape {tuple(values.shape)}, not one an example: it is reduced over the "
-            "batch; return one value an example (the mean over the last axis, not over all) and leave the rest to Keras"
+            f"loss {loss.name!r} gives values of shape {tuple(values.shape)}, not one an example: it is "
+            "reduced over the batch; return one value an example (the mean over the last axis, not over "
+            "all) and leave the rest to Keras"
         )
     inner = _mask_of(values)
     if inner is not None:
@@ -123,6 +131,42 @@ def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Te
     return tf.reduce_sum(values, axes) if loss.reduction == "sum" else tf.reduce_mean(values, axes)
 
 
+def _check_apart(loss: Any, y: Any, y_pred: Any, tried: set[Any]) -> None:
+    """Refuses a loss that mixes examples where labels and outputs have such shapes, as it broadcasts them."""
+    leaves = keras.tree.flatten((y, y_pred))
+    if any(not tf.is_tensor(leaf) or leaf.shape.rank is None for leaf in leaves):
+        return
+    shapes = [tuple(leaf.shape) for leaf in leaves]
+    kind = (id(loss), *(shape[1:] for shape in shapes))
+    if kind in tried:
+        return
+    tried.add(kind)
+    rng = np.random.default_rng(4)
+
+    def made_up(leaf: tf.Tensor, labels: bool) -> tuple[np.ndarray, np.ndarray]:
+        shape = (_ROWS, *(_LENGTH if size is None else size for size in leaf.shape[1:]))
+        one, other = (rng.integers(0, 2, shape) if labels else rng.uniform(0.1, 0.9, shape) for _ in range(2))
+        other[:1] = one[:1]
+        return one, other
+
+    made = [made_up(leaf, place < len(keras.tree.flatten(y))) for place, leaf in enumerate(leaves)]
+    found = []
+    with tf.init_scope():
+        for side in (0, 1):
+            flat = [tf.cast(pair[side], leaf.dtype) for pair, leaf in zip(made, leaves, strict=True)]
+            try:
+                values = loss.call(*keras.tree.pack_sequence_as((y, y_pred), flat))
+                found.append(np.array(values)[0])
+            except Exception:  # whatever a loss raises on what it was not made for
+                return
+    if np.isfinite(found).all() and not np.allclose(*found, rtol=1e-5, atol=1e-6):
+        raise InputError(
+            f"loss {loss.name!r} mixes the examples of a batch for labels of shape {shapes[0]} and outputs "
+            f"of shape {shapes[-1]}: its value for one depends on the others; give labels the shape of the "
+            "outputs"
+        )
+
+
 def _mask_of(tensor: Any) -> Any:
     return getattr(tensor, "_keras_mask", None)
 
@@ -135,6 +179,11 @@ def _to_rank(tensor: tf.Tensor, rank: int) -> tf.Tensor:
     """With as many axes: its own are the first of them, and last ones of one entry can go."""
     while len(tensor.shape) > rank and tensor.shape[-1] == 1:
         tensor = tf.squeeze(tensor, axis=-1)
+    if len(tensor.shape) > rank:
+        raise InputError(
+            f"sample weights or a mask of shape {tuple(tensor.shape)}, but the loss has {rank} axes of "
+            "values: give one weight an example"
+        )
     while len(tensor.shape) < rank:
         tensor = tensor[..., None]
     return tensor

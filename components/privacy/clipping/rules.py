@@ -83,7 +83,7 @@ class Affine(Rule):
         if self.trains(self.layer.kernel):
             found.append(self.kernel_norms(calls))
         if self.trains(self.layer.bias):
-            gradients = [call.gradients[0] for call in calls]
+            gradients = [call.gradient for call in calls]
             found.append(terms.broadcast_norms(gradients, tuple(self.layer.bias.shape)))
         return add(found)
 
@@ -106,7 +106,7 @@ class Affine(Rule):
 
     def _bias_gradients(self, calls: Sequence[Call]) -> tf.Tensor:
         shape = tuple(self.layer.bias.shape)
-        return add([terms.reduce_to(call.gradients[0], shape) for call in calls])
+        return add([terms.reduce_to(call.gradient, shape) for call in calls])
 
     def _dense_input(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tf.Tensor:
         given = first(args, kwargs)
@@ -132,9 +132,9 @@ class Dense(Affine):
 
     def _rows(self, calls: Sequence[Call]) -> tuple[tf.Tensor, tf.Tensor]:
         if len(calls) == 1 and len(calls[0].inputs.shape) == 2:
-            return calls[0].inputs, calls[0].gradients[0]
+            return calls[0].inputs, calls[0].gradient
         inputs = by_position([call.inputs for call in calls])
-        return inputs[:, None], by_position([call.gradients[0] for call in calls])[:, None]
+        return inputs[:, None], by_position([call.gradient for call in calls])[:, None]
 
 
 class EinsumDense(Affine):
@@ -152,7 +152,7 @@ class EinsumDense(Affine):
     def _rows(self, calls: Sequence[Call]) -> tuple[tf.Tensor, tf.Tensor]:
         equation = self._equation(calls[0])
         inputs = [equation.input_rows(call.inputs) for call in calls]
-        gradients = [equation.output_rows(call.gradients[0]) for call in calls]
+        gradients = [equation.output_rows(call.gradient) for call in calls]
         return join(inputs, axis=2), join(gradients, axis=2)
 
     def _equation(self, call: Call) -> Equation:
@@ -168,9 +168,9 @@ class Convolution(Affine):
         """Those of a product of patches of the input, which are cut out for some examples at a time."""
         flat: list[tf.Tensor] = []
         for call in calls:
-            flat += [self._padded(call.inputs), call.gradients[0]]
+            flat += [self._padded(call.inputs), call.gradient]
         kernel = self.layer.kernel.shape.num_elements()
-        places = sum((call.gradients[0].shape[1:-1].num_elements() or 1024) for call in calls)
+        places = sum((call.gradient.shape[1:-1].num_elements() or 1024) for call in calls)
         patches = places * kernel // self.layer.filters
         return terms.in_chunks(self._norms_by_patches, flat, max(kernel, patches))
 
@@ -189,7 +189,7 @@ class Convolution(Affine):
                     data_format="channels_last",
                     dilation_rate=self.layer.dilation_rate,
                 )
-            found.append(tape.gradient(made, kernel, output_gradients=call.gradients[0]))
+            found.append(tape.gradient(made, kernel, output_gradients=call.gradient))
         return add(found)
 
     def _norms_by_patches(self, *flat: tf.Tensor) -> tf.Tensor:
@@ -230,8 +230,8 @@ class Embedding(Rule):
         ids = first(args, kwargs)
         if isinstance(ids, tf.SparseTensor | tf.RaggedTensor):
             raise InputError(
-                f"layer {self.layer.name!r} (Embedding) is called on a {type(ids).__name__}; call it on a dense "
-                "tensor (tf.sparse.to_dense, or to_tensor), with mask_zero=True where it is padded"
+                f"layer {self.layer.name!r} (Embedding) is called on a {type(ids).__name__}; call it on a "
+                "dense tensor (tf.sparse.to_dense, or to_tensor), with mask_zero=True where it is padded"
             )
         ids = tf.convert_to_tensor(ids)
         if ids.dtype not in (tf.int32, tf.int64):
@@ -249,7 +249,7 @@ class Embedding(Rule):
 
     def _lookups(self, calls: Sequence[Call]) -> tuple[tf.Tensor, tf.Tensor]:
         ids = by_position([call.inputs[..., None] for call in calls])[..., 0]
-        return ids, by_position([call.gradients[0] for call in calls])
+        return ids, by_position([call.gradient for call in calls])
 
 
 class Normalization(Rule):
@@ -299,9 +299,7 @@ class Normalization(Rule):
 
     def _gradients(self, weight: keras.Variable, calls: Sequence[Call]) -> list[tf.Tensor]:
         """By call, at every position."""
-        return [
-            call.gradients[0] * call.inputs if weight is self._scale else call.gradients[0] for call in calls
-        ]
+        return [call.gradient * call.inputs if weight is self._scale else call.gradient for call in calls]
 
     def _broadcast(self, tensor: tf.Tensor) -> list[int]:
         axes = self.layer.axis if isinstance(self.layer.axis, list | tuple) else [self.layer.axis]
@@ -339,7 +337,7 @@ def by_position(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def rule_of(layer: keras.Layer, weights: Sequence[keras.Variable]) -> Rule | None:
-    """The rule for a layer, if one knows all that it computes; its subclasses may not compute anything else."""
+    """The rule for a layer, if one knows all that it computes; none for a subclass with other code."""
     for kind, rule in _RULES:
         if isinstance(layer, kind) and type(layer).call is kind.call and "call" not in layer.__dict__:
             return rule(layer, weights) if _plain(layer) else None

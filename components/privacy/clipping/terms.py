@@ -1,8 +1,8 @@
 """How an example's gradient of a weight follows from a layer's input and the gradient at its output.
 
-For a kind of weight, ``*_norms`` gives the squared L2 norm of every example's gradient, of shape ``(batch,)``,
-and ``*_sum`` the sum of all examples' gradients. The latter gives the sum of clipped gradients where the output
-gradients were scaled, example by example: a gradient is linear in them.
+For a kind of weight, ``*_norms`` gives the squared L2 norm of every example's gradient, of shape
+``(batch,)``, and ``*_sum`` the sum of all examples' gradients. The latter gives the sum of clipped gradients
+where the output gradients were scaled, example by example: a gradient is linear in them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def no_less(norms: tf.Tensor, parts: tf.Tensor) -> tf.Tensor:
     return tf.maximum(norms, _OF_PARTS * parts)
 
 
-# Products: an example's gradient is the sum over positions of the outer products of input and output gradient.
+# Products: an example's gradient is the sum over positions of the outer products of input and output
+# gradient.
 
 
 def product_norms(inputs: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -128,7 +129,7 @@ def lookup_sum(ids: tf.Tensor, gradients: tf.Tensor, rows: int) -> tf.Tensor:
 
 
 def broadcast_norms(gradients: Sequence[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
-    """Squared norms of the sum, over positions and several calls, of gradients of a weight that was broadcast.
+    """Squared norms of the sum, over positions and calls, of gradients of a weight that was broadcast.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from per_example import compiled, per_example
 
 from tfx_trust.components.errors import InputError
@@ -218,3 +219,32 @@ def test_a_loss_that_is_called_in_a_way_of_its_own_is_refused() -> None:
             return keras.ops.mean(y_pred)
 
     assert "has a __call__ of its own; override `call`" in the_message(Direct())
+
+
+class SquaredApart(keras.losses.Loss):
+    def call(self, y: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(keras.ops.square(y - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+def test_labels_that_are_broadcast_against_the_outputs_of_all_examples_are_refused(compiled: bool) -> None:
+    engine = Engine(model_of(1, None, SquaredApart()))
+
+    def step(y: tf.Tensor) -> Any:
+        return engine.step(X, y, None, 1.0).sums
+
+    if compiled:
+        step = tf.function(step, autograph=False)
+    step(tf.constant(BINARY))
+    with pytest.raises(
+        InputError, match=r"labels of shape \(10,\) and outputs of shape \(10, 1\).*the shape of the"
+    ):
+        step(tf.constant(BINARY[:, 0]))
+
+
+def test_weights_that_are_not_one_an_example_are_refused() -> None:
+    engine = Engine(model_of(CLASSES, None, "mse"))
+    with pytest.raises(
+        InputError, match=r"of shape \(10, 10\), but the loss has 1 axes of values: give one weight"
+    ):
+        engine.step(X, ONE_HOT, np.ones((ROWS, ROWS), np.float32), 1.0)
