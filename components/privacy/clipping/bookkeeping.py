@@ -118,7 +118,7 @@ def _check_graph(rules: Sequence[Rule], calls: Sequence[Sequence[Call]]) -> None
     for rule, made in zip(rules, calls, strict=True):
         if any(tensor.graph is not here for call in made for tensor in call.outputs):
             raise InputError(
-                f"layer {rule.layer.name!r} ({type(rule.layer).__name__}) is called inside a loop or a tf.function "
-                "of another layer, where its gradients cannot be kept; call it in plain code, or on the whole "
-                "sequence at once"
+                f"layer {rule.layer.name!r} ({type(rule.layer).__name__}) is called inside a loop or a "
+                "tf.function of another layer, where its gradients cannot be kept; call it in plain code, "
+                "or on the whole sequence at once"
             )

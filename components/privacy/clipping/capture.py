@@ -31,6 +31,11 @@ class Call:
     outputs: list[tf.Tensor]
     gradients: list[tf.Tensor | None] = field(default_factory=list)
 
+    @property
+    def gradient(self) -> tf.Tensor:
+        """The gradient where there is one output."""
+        return self.gradients[0]
+
 
 class Observed(Protocol):
     """A layer whose calls can be kept."""

@@ -48,8 +48,8 @@ class Clipped:
 class Engine:
     """Per-example clipping for one model.
 
-    The gradient of the sum of the examples' losses is taken at the layers' outputs alone. With what came into a
-    layer it gives the norm of every example's gradient (Goodfellow 2015, "Efficient per-example gradient
+    The gradient of the sum of the examples' losses is taken at the layers' outputs alone. With what came into
+    a layer it gives the norm of every example's gradient (Goodfellow 2015, "Efficient per-example gradient
     computations"; Li et al. 2022, "Large language models can be strong differentially private learners") and,
     scaled by its clip factor, the sum of the clipped gradients (Bu et al. 2023, "Differentially private
     optimization on large foundation models at small cost", book-keeping): there is no second backward pass.
@@ -102,8 +102,8 @@ class Engine:
         Raises
         ------
         InputError
-            When traced: if the model's trainable weights are others than they were, or a loss gives no value for
-            each example.
+            When traced: if the model's trainable weights are others than they were, or a loss gives no value
+            for each example.
         """
         check_trainable(self._model, self.variables)
         self._check_loops()
@@ -127,7 +127,7 @@ class Engine:
         return Clipped(list(sums), norms, losses, y_pred, list(parts))
 
     def regularization_gradients(self) -> list[tf.Tensor | None]:
-        """Gradient of the weights' regularization by variable, none where it has none: no example is in it."""
+        """Gradient of the weights' regularization by variable, if it has any; no example is in it."""
         found: list[tf.Tensor | None] = []
         for variable in self.variables:
             if variable.regularizer is None:
@@ -170,9 +170,9 @@ class Engine:
             for layer in rule.layer._flatten_layers():
                 if isinstance(layer, keras.layers.RNN) and not layer.unroll:
                     raise InputError(
-                        f"layer {layer.name!r} ({type(layer).__name__}) loops over time, which XLA cannot compile "
-                        "example by example; compile the model with jit_compile=False, or make the layer with "
-                        "unroll=True"
+                        f"layer {layer.name!r} ({type(layer).__name__}) loops over time, which XLA cannot "
+                        "compile example by example; compile the model with jit_compile=False, or make the "
+                        "layer with unroll=True"
                     )
 
 

@@ -12,10 +12,9 @@ from tfx_trust.components.privacy.clipping import terms
 from tfx_trust.components.privacy.clipping.capture import Call, Watch
 from tfx_trust.components.privacy.clipping.rules import Rule
 
-
-# TensorFlow corrupts memory where oneDNN multiplies (n, 1, rows, D) by a matrix (tensorflow#117700), which is what
-# vectorisation makes of a batch of one example. So the example is in it twice, the second time without a gradient,
-# but in layers that multiply no sequence by a matrix.
+# TensorFlow corrupts memory where oneDNN multiplies (n, 1, rows, D) by a matrix (tensorflow#117700), which is
+# what vectorisation makes of a batch of one example. So the example is in it twice, the second time without a
+# gradient, but in layers that multiply no sequence by a matrix.
 _WITHOUT_PRODUCTS = (
     keras.layers.RNN,
     keras.layers.Bidirectional,
@@ -36,8 +35,8 @@ _WITHOUT_PRODUCTS = (
 class Fallback(Rule):
     """Any layer that treats examples apart, with all of its sublayers.
 
-    Norms come from the layer's backward pass, vectorised over examples; sums from one over the whole batch. Both
-    repeat its forward pass, which must give the same again: it may not draw random numbers.
+    Norms come from the layer's backward pass, vectorised over examples; sums from one over the whole batch.
+    Both repeat its forward pass, which must give the same again: it may not draw random numbers.
     """
 
     method = "fallback"
@@ -119,7 +118,7 @@ class Fallback(Rule):
 
 
 class Arguments:
-    """What a layer was called on; `by_example` are the tensors and masks among it whose first axis is examples."""
+    """What a layer was called on; `by_example` are the tensors and masks in it whose rows are examples."""
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._structure = (args, kwargs)

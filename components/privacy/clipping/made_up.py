@@ -53,7 +53,7 @@ def labels_of(y_pred: Any, rows: int) -> Iterator[tuple[Any, Any]]:
         flat = [kind(tensor) for tensor in keras.tree.flatten(y_pred)]
         yield tuple(
             keras.tree.pack_sequence_as(y_pred, [tf.constant(pair[side]) for pair in flat]) for side in (0, 1)
-        )  # type: ignore[misc]
+        )
 
 
 def _specs(

@@ -63,8 +63,8 @@ def plan(model: keras.Model) -> Plan:
     for rule in made.rules:
         if rule.method == "fallback":
             logging.warning(
-                "Layer %r (%s) has no rule for clipping: the gradient of each example is computed for it, which "
-                "takes several times longer.",
+                "Layer %r (%s) has no rule for clipping: the gradient of each example is computed for it, "
+                "which takes several times longer.",
                 rule.layer.name,
                 type(rule.layer).__name__,
             )
@@ -80,8 +80,8 @@ def check_trainable(model: keras.Model, variables: Sequence[keras.Variable]) -> 
     """An error if the model's trainable variables are not these."""
     if not same(model.trainable_variables, variables):
         raise InputError(
-            f"the trainable weights of model {model.name!r} changed after it was made private: a layer was frozen, "
-            "thawed, added or built anew; set `trainable` first, then compile and make it private"
+            f"the trainable weights of model {model.name!r} changed after it was made private: a layer was "
+            "frozen, thawed, added or built anew; set `trainable` first, then compile and make it private"
         )
 
 
@@ -143,15 +143,15 @@ def _check_layer(layer: keras.Layer, has_trained: bool) -> None:
             raise InputError(f"{name} cannot be trained privately: {reason}")
     if layer.activity_regularizer is not None:
         raise InputError(
-            f"{name} has an activity regularizer, a loss of the whole batch; add its value to each example's loss "
-            "instead, or regularize the weights"
+            f"{name} has an activity regularizer, a loss of the whole batch; add its value to each "
+            "example's loss instead, or regularize the weights"
         )
     if not has_trained:
         return
     if layer.compute_dtype != "float32" or layer.variable_dtype != "float32":
         raise InputError(
-            f"{name} computes in {layer.compute_dtype} with weights in {layer.variable_dtype}: rounded gradients can "
-            "exceed the clip norm; use the dtype policy 'float32'"
+            f"{name} computes in {layer.compute_dtype} with weights in {layer.variable_dtype}: rounded "
+            "gradients can exceed the clip norm; use the dtype policy 'float32'"
         )
     if getattr(layer, "quantization_mode", None):
         raise InputError(f"{name} is quantized ({layer.quantization_mode}); train it before it is quantized")
@@ -167,14 +167,14 @@ def _check_cover(model: keras.Model, made: Plan) -> None:
             if other is not rule:
                 raise InputError(
                     f"weight {weight.path!r} belongs to layer {other.layer.name!r} and to layer "
-                    f"{rule.layer.name!r}: its gradient is told by one; give each a weight of its own, or call the "
-                    "same layer in both places"
+                    f"{rule.layer.name!r}: its gradient is told by one; give each a weight of its own, or "
+                    "call the same layer in both places"
                 )
     for variable in made.variables:
         if id(variable) not in owner:
             raise InputError(
-                f"weight {variable.path!r} of model {model.name!r} belongs to none of its layers, so that its "
-                "gradient cannot be told by example; create it in a layer"
+                f"weight {variable.path!r} of model {model.name!r} belongs to none of its layers, so that "
+                "its gradient cannot be told by example; create it in a layer"
             )
 
 

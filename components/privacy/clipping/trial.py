@@ -1,4 +1,4 @@
-"""A trial on made-up examples: whether a model keeps them apart, and all of its weights' gradients are told."""
+"""A trial on made-up examples: whether a model keeps them apart, and all gradients are told by example."""
 
 from __future__ import annotations
 
@@ -110,15 +110,16 @@ def _check_state(model: keras.Model, rules: Sequence[Rule], run: _Run) -> None:
     for layer in layers:
         if any(id(loss) in layer._loss_ids for loss in run.scope.losses):
             raise InputError(
-                f"layer {_named(layer)} calls add_loss(), a loss of the whole batch; return it as an output and give "
-                "it a loss of its own in compile()"
+                f"layer {_named(layer)} calls add_loss(), a loss of the whole batch; return it as an "
+                "output and give it a loss of its own in compile()"
             )
     changed = set(run.scope.state_mapping)
     for variable in model.weights:
         if id(variable) in changed:
             raise InputError(
-                f"weight {variable.path!r} is changed when the model is called in training: what it keeps of the "
-                "examples would leave with the model without noise; take a layer without such a state"
+                f"weight {variable.path!r} is changed when the model is called in training: what it keeps "
+                "of the examples would leave with the model without noise; take a layer without such a "
+                "state"
             )
     known = {id(variable) for variable in model.variables}
     for rule in rules:
@@ -135,8 +136,8 @@ def _check_rows(model: keras.Model, rules: Sequence[Rule], run: _Run) -> None:
     for tensor in keras.tree.flatten(run.y_pred):
         if not _has_rows(tensor):
             raise InputError(
-                f"model {model.name!r} returns shape {tuple(tensor.shape)} for {_ROWS} examples; return a row for "
-                "each of them"
+                f"model {model.name!r} returns shape {tuple(tensor.shape)} for {_ROWS} examples; return a "
+                "row for each of them"
             )
     ruled = {id(rule.layer) for rule in rules}
     for call in run.calls:
@@ -146,8 +147,8 @@ def _check_rows(model: keras.Model, rules: Sequence[Rule], run: _Run) -> None:
         for tensor in tensors:
             if not _has_rows(tensor):
                 raise InputError(
-                    f"layer {_named(call.layer)} has {tensor.shape[0] if tensor.shape else 'no'} rows for {_ROWS} "
-                    "examples: which row is whose is not known; leave the first axis to examples "
+                    f"layer {_named(call.layer)} has {tensor.shape[0] if tensor.shape else 'no'} rows for "
+                    f"{_ROWS} examples: which row is whose is not known; leave the first axis to examples "
                     "(layers take further axes for positions)"
                 )
 
@@ -165,9 +166,9 @@ def _random(rules: Sequence[Rule], run: _Run, again: _Run) -> list[str]:
 
 def _drawing(rule: Rule) -> str:
     return (
-        f"layer {_named(rule.layer)} has no rule for clipping, and what is drawn at random in it (dropout) would "
-        "differ when it is computed example by example; set its dropout to 0, and put a Dropout layer before or "
-        "after it"
+        f"layer {_named(rule.layer)} has no rule for clipping, and what is drawn at random in it (dropout) "
+        "would differ when it is computed example by example; set its dropout to 0, and put a Dropout "
+        "layer before or after it"
     )
 
 
@@ -181,8 +182,9 @@ def _mixing(model: keras.Model, run: _Run, other: _Run) -> str:
                 culprit = f"an operation before layer {_named(first.layer)}"
             break
     return (
-        f"model {model.name!r} mixes the examples of a batch: what it returns for one depends on the others, by "
-        f"{culprit}. Take what treats each example by itself, such as LayerNormalization for a normalisation"
+        f"model {model.name!r} mixes the examples of a batch: what it returns for one depends on the "
+        f"others, by {culprit}. Take what treats each example by itself, such as LayerNormalization for a "
+        "normalisation"
     )
 
 
@@ -192,9 +194,7 @@ def _mixing(model: keras.Model, run: _Run, other: _Run) -> str:
 def _check_gradients(model: keras.Model, planned: Plan, x: Any) -> list[str]:
     """See that the gradient of one example, as the engine tells it, is that which TensorFlow computes."""
     with keras.StatelessScope():
-        y_pred, calls = bookkeeping.run(
-            planned.rules, lambda: bookkeeping.in_training(model, x), _weighed_outputs
-        )
+        _, calls = bookkeeping.run(planned.rules, lambda: bookkeeping.in_training(model, x), _weighed_outputs)
         told = bookkeeping.weighted_sums(planned.rules, calls, tf.one_hot(0, _ROWS), planned.variables)
         squared = bookkeeping.squared_norms(planned.rules, calls)
     with keras.StatelessScope(), tf.GradientTape() as tape:
@@ -214,16 +214,17 @@ def _check_gradients(model: keras.Model, planned: Plan, x: Any) -> list[str]:
         size = max(float(np.abs(theirs).max(initial=0)), float(tf.reduce_max(tf.abs(mine))))
         if not np.allclose(mine.numpy(), theirs, rtol=0, atol=1e-3 * size + 1e-6 * largest):
             raise InputError(
-                f"the gradient of weight {variable.path!r} does not all come about in calls of its layer: it is used "
-                "outside of them too, or in a call that its class does not know; use it in its own layer alone, "
-                "and where it is shared, call that layer again"
+                f"the gradient of weight {variable.path!r} does not all come about in calls of its layer: "
+                "it is used outside of them too, or in a call that its class does not know; use it in its "
+                "own layer alone, and where it is shared, call that layer again"
             )
     norm = np.sqrt(sum(float((gradient.astype(np.float64) ** 2).sum()) for gradient in computed))
     found = float(np.sqrt(sum(float(each[0]) for each in squared)))
     if not np.isclose(found, norm, rtol=1e-3, atol=1e-6):
         raise InputError(
-            f"the norms of gradients by example of model {model.name!r} are not told rightly on made-up inputs "
-            f"({found:.6g}, not {norm:.6g}): a layer takes the first axis for another than that of examples"
+            f"the norms of gradients by example of model {model.name!r} are not told rightly on made-up "
+            f"inputs ({found:.6g}, not {norm:.6g}): a layer takes the first axis for another than that of "
+            "examples"
         )
     return []
 
@@ -259,8 +260,8 @@ def _check_loss(losses: ExampleLosses, run: _Run, other: _Run) -> list[str]:
             continue
         if not np.isclose(first[0], second[0], rtol=1e-5, atol=1e-6):
             raise InputError(
-                f"the loss of model {losses.model_name!r} mixes the examples of a batch: its value for one depends on "
-                "the others; take a loss that gives each example a value of its own"
+                f"the loss of model {losses.model_name!r} mixes the examples of a batch: its value for one "
+                "depends on the others; take a loss that gives each example a value of its own"
             )
         return []
     return [f"{_LOSS}: {problem}"]
