@@ -6,9 +6,9 @@ compute by themselves, gives the bits, and the transform of Box & Muller (1958),
 processor's cache, makes normal numbers of them: about 3 ns a number.
 
 Numbers are float32. The radius comes from a uniform number of 32 bits, or of 64 bits where it is small, so
-that the tail reaches beyond 9 standard deviations (a chance of 1e-19 lies outside). What remains is the
-caveat of every implementation in floating point (Mironov 2012, "On significance of the least significant
-bits for differential privacy"): the numbers lie on a grid that is not quite that of a continuous
+that the tail reaches beyond 9 standard deviations (a chance of 1e-19 lies outside), under XLA too. What
+remains is the caveat of every implementation in floating point (Mironov 2012, "On significance of the least
+significant bits for differential privacy"): the numbers lie on a grid that is not quite that of a continuous
 distribution, and the proofs are about the latter.
 """
 
@@ -30,6 +30,8 @@ PAIRS = 1 << 14
 ALIGNMENT = 16
 """TensorFlow takes memory as it is, rather than a copy, where it starts at a multiple of so many float32."""
 _RARE = 1 << 12
+# Standard deviations whose squares float32 can hold.
+_SQUARED = (1e-15, 1e15)
 _PHILOX = 1
 
 
@@ -100,11 +102,14 @@ class GaussianNoise:
         numpy.ndarray
             `out`.
         """
+        at_once = stddev if _SQUARED[0] <= stddev <= _SQUARED[1] else 1.0
         with self._lock:
             if self._process != os.getpid() and self.seed is None:
                 self._rekey()
             for start in range(0, len(out), 2 * PAIRS):
-                self._fill_block(out[start : start + 2 * PAIRS], stddev)
+                self._fill_block(out[start : start + 2 * PAIRS], at_once)
+        if at_once != stddev:
+            out *= np.float32(stddev)
         return out
 
     def _fill_block(self, out: np.ndarray, stddev: float) -> None:
@@ -171,6 +176,19 @@ class GaussianNoise:
     def _philox(self, count: int) -> tf.Tensor:
         # The counter has 128 bits. A draw takes a new value of the upper half, and counts in the lower one.
         counter = self._counter.assign_add(tf.constant([0, 1], tf.uint64), read_value=True)
-        return tf.raw_ops.StatelessRandomNormalV2(
-            shape=[count], key=self._key, counter=counter, alg=_PHILOX, dtype=tf.float32
+        words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[3, (count + 1) // 2], key=self._key, counter=counter, alg=_PHILOX, dtype=tf.uint32
         )
+        return _normal(words)[:count]
+
+
+def _normal(words: tf.Tensor) -> tf.Tensor:
+    """Two normal numbers from every column of three words of 32 bits: two for the radius, one for the angle.
+
+    TensorFlow's own normal numbers end at 5.68 standard deviations, since they take 23 bits for the radius.
+    """
+    high, low, angle = (tf.cast(row, tf.float32) for row in tf.unstack(words))
+    uniform = tf.maximum((high + low * 2.0**-32) * 2.0**-32, 2.0**-65)
+    radii = tf.sqrt(-2.0 * tf.math.log(uniform))
+    angles = angle * (math.pi * 2.0**-31)
+    return tf.concat([radii * tf.cos(angles), radii * tf.sin(angles)], axis=0)

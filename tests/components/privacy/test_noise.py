@@ -112,6 +112,11 @@ def test_the_standard_deviation_scales():
 # Independence
 
 
+@pytest.mark.parametrize("stddev", [1e-35, 1e-24, 1e-15, 1e15, 1e30])
+def test_noise_is_not_lost_where_its_square_is_too_small_or_large_for_float32(stddev):
+    np.testing.assert_allclose(drawn(1_000, stddev=stddev) / np.float32(stddev), drawn(1_000), rtol=1e-5)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_numbers_of_a_draw_are_uncorrelated(seed):
     count = 2 * BLOCK
@@ -239,6 +244,23 @@ def test_xla_draws_normal_numbers_anew_each_time():
     assert stats.kstest(numbers.ravel(), "norm").pvalue > 1e-4
     assert len(np.unique(numbers)) > 199_000
     assert abs(np.corrcoef(numbers)[~np.eye(100, dtype=bool)]).max() < 0.14
+
+
+def test_the_farthest_number_under_xla_lies_as_far_out():
+    """Not at 5.68, where TensorFlow's own end: beyond it, an example could be told by a single weight."""
+    made = tf.function(noise._normal, jit_compile=True)
+    words = np.array([[0, 0, 1, 5, 2**32 - 1], [0, 1, 0, 2**31, 2**32 - 1], [0, 0, 0, 2**30, 0]], np.uint32)
+    numbers = made(tf.constant(words)).numpy()
+    uniform = [2.0**-65, 2.0**-64, 2.0**-32, 5.5 * 2.0**-32, 1.0]
+    radii = np.sqrt(-2 * np.log(uniform))
+    expected = np.concatenate([radii * [1, 1, 1, 0, 1], radii * [0, 0, 0, 1, 0]])
+    np.testing.assert_allclose(numbers, expected, rtol=1e-6, atol=1e-6)
+    assert numbers.max() > 9
+
+
+def test_xla_draws_an_odd_count_too():
+    source = GaussianNoise()
+    assert tf.function(lambda: source.tensor(7), jit_compile=True)().shape == (7,)
 
 
 def test_xla_draws_of_two_streams_differ():
