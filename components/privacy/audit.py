@@ -99,7 +99,7 @@ class Scores:
         return len(next(iter(self.by_attack.values())))
 
 
-def audit(
+def audit_outputs(
     members: Outputs,
     others: Outputs,
     settings: AuditSettings,
@@ -126,7 +126,7 @@ def audit(
     canaries
         Outputs for the canaries, and which of them were trained on, bool of shape ``(canaries,)``.
     lira
-        Scores of members and of others by :func:`tfx_trust.components.privacy.lira.scores`.
+        Scores of members and of others by :func:`tfx_trust.components.privacy.lira.lira_scores`.
     inferences
         Made by :mod:`tfx_trust.components.privacy.inference`; they are judged together here.
     not_run
@@ -150,7 +150,7 @@ def audit(
     >>> def outputs(right):
     ...     return Outputs(np.stack([right, 1 - right], axis=1), np.zeros(len(right), int))
     >>> seen, unseen = outputs(rng.uniform(0.7, 1, 500)), outputs(rng.uniform(0.3, 1, 500))
-    >>> report = audit(seen, unseen, AuditSettings(label="sick"), None, "")
+    >>> report = audit_outputs(seen, unseen, AuditSettings(label="sick"), None, "")
     >>> str(report.verdict), round(report.audit.attacks[0].auc.value, 2)
     ('fail', 0.76)
     """

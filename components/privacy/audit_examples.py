@@ -16,12 +16,12 @@ from tfx_trust.components.leakage.splits import has_examples
 from tfx_trust.components.model import ExampleModel
 from tfx_trust.components.privacy import canaries
 from tfx_trust.components.privacy.attribute_examples import Asked, infer
-from tfx_trust.components.privacy.audit import COMPONENT, Outputs, audit
+from tfx_trust.components.privacy.audit import COMPONENT, Outputs, audit_outputs
 from tfx_trust.components.privacy.audit_reader import Reader, kinds_of
 from tfx_trust.components.privacy.config import AuditSettings, Claim
 from tfx_trust.components.privacy.report import AuditReport, AuditSection, PrivacyReport
 from tfx_trust.components.privacy.sampled import Sampled, sample_records
-from tfx_trust.components.privacy.shadow import ShadowError, Training, lira_scores
+from tfx_trust.components.privacy.shadow import ShadowError, Training, shadow_scores
 from tfx_trust.components.report import Finding, Severity
 
 NOT_ASKED = "no shadow models were asked for (settings: shadow_models)"
@@ -107,7 +107,7 @@ def audit_examples(
         left_out.failed["lira"] = "it is not said how to train shadow models"
     else:
         try:
-            lira = lira_scores(
+            lira = shadow_scores(
                 splits,
                 samples,
                 (members, others),
@@ -127,7 +127,7 @@ def audit_examples(
         schema,
     )
     left_out.failed.update(impossible)
-    report = audit(
+    report = audit_outputs(
         members,
         others,
         settings,

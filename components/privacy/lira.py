@@ -13,7 +13,7 @@ _OWN_VARIANCES = 64
 _LEAST_VARIANCE = 1e-12
 
 
-def confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def lira_confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Confidence in the true label as log odds, which is about normal over models (equation 4 of the paper).
 
     Parameters
@@ -30,7 +30,7 @@ def confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> confidence(np.array([[0.2, 0.8], [0.5, 0.5]]), np.array([1, 0])).round(4).tolist()
+    >>> lira_confidence(np.array([[0.2, 0.8], [0.5, 0.5]]), np.array([1, 0])).round(4).tolist()
     [1.3863, 0.0]
     """
     rows = np.arange(len(labels))
@@ -42,7 +42,7 @@ def confidence(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return odds
 
 
-def scores(
+def lira_scores(
     shadow_confidences: np.ndarray, in_shadow: np.ndarray, target_confidences: np.ndarray
 ) -> np.ndarray:
     """How much likelier the model's confidence is if it was trained on the example than if not.
@@ -55,7 +55,7 @@ def scores(
     Parameters
     ----------
     shadow_confidences
-        Of the shadow models, as :func:`confidence` gives them, of shape ``(shadows, examples)``.
+        Of the shadow models, as :func:`lira_confidence` gives them, of shape ``(shadows, examples)``.
     in_shadow
         Whether the shadow model was trained on the example, bool of the same shape.
     target_confidences
@@ -86,7 +86,7 @@ def _check(shadows: np.ndarray, inside: np.ndarray, target: np.ndarray) -> None:
             f"model's {target.shape}; expected (shadows, examples) twice, and (examples,)"
         )
     if not (np.isfinite(shadows).all() and np.isfinite(target).all()):
-        raise InputError("confidences of shadow models are not all finite; make them by lira.confidence")
+        raise InputError("confidences of shadow models are not all finite; make them by lira_confidence")
     members = inside.sum(axis=0)
     alone = int(((members == 0) | (members == len(shadows))).sum())
     if alone:

@@ -70,7 +70,7 @@ class Training:
     report: PrivacyReport | None = None
 
 
-def lira_scores(
+def shadow_scores(
     files: tuple[Sequence[str], Sequence[str]],
     samples: tuple[Sampled, Sampled],
     outputs: tuple[Outputs, Outputs],
@@ -105,7 +105,7 @@ def lira_scores(
     Returns
     -------
     members, others : ndarray
-        As :func:`tfx_trust.components.privacy.lira.scores`.
+        As :func:`tfx_trust.components.privacy.lira.lira_scores`.
 
     Raises
     ------
@@ -122,11 +122,11 @@ def lira_scores(
         with _told(number, settings.shadow_models, int(chosen.sum())):
             place = os.path.join(folder, f"shadow-{number}")
             model = _trained(pool, chosen, training, place, settings)
-            confidences.append(lira.confidence(reader.probabilities(records, model), labels))
+            confidences.append(lira.lira_confidence(reader.probabilities(records, model), labels))
             del model
             _forget(place)
-    target = np.concatenate([lira.confidence(item.probabilities, item.labels) for item in outputs])
-    scores = lira.scores(np.stack(confidences), inside[:, attacked], target)
+    target = np.concatenate([lira.lira_confidence(item.probabilities, item.labels) for item in outputs])
+    scores = lira.lira_scores(np.stack(confidences), inside[:, attacked], target)
     return scores[: samples[0].rows], scores[samples[0].rows :]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tfx_trust.components import Finding, InputError, Severity, Verdict
 from tfx_trust.components.privacy import attacks, inference
-from tfx_trust.components.privacy.audit import Outputs, Scores, audit, audit_scores
+from tfx_trust.components.privacy.audit import Outputs, Scores, audit_outputs, audit_scores
 from tfx_trust.components.privacy.config import AuditSettings, Claim
 from tfx_trust.components.privacy.report import AuditReport, Inference
 
@@ -44,7 +44,7 @@ def audited(
         included = rng.random(1000) < 0.5
         drawn = rng.uniform(0.2, 0.4, 1000) + included * canary_shift
         canaries = Outputs(np.stack([1 - drawn, drawn], axis=1), np.ones(1000, int)), included
-    return audit(
+    return audit_outputs(
         outputs(rng, count, shift, classes),
         outputs(rng, count, 0.0, classes),
         settings,
@@ -175,7 +175,7 @@ def test_a_minority_that_is_exposed_fails_though_the_whole_does_not() -> None:
     rows = np.flatnonzero(small)
     shares[rows] = 0.02
     shares[rows, members.labels[rows]] = 0.98
-    report = audit(Outputs(shares, members.labels, members.slices), others, settings, None, "")
+    report = audit_outputs(Outputs(shares, members.labels, members.slices), others, settings, None, "")
     assert report.verdict is Verdict.FAIL
     assert {item.verdict for item in report.audit.attacks} == {Verdict.PASS}
     told = found(report, "slice_exposed")
@@ -190,7 +190,7 @@ def test_slices_are_attacked_by_lira_where_there_is_one() -> None:
     rng = np.random.default_rng(1)
     members, others = outputs(rng, 1000, 0.0), outputs(rng, 1000, 0.0)
     ratios = rng.normal(2, 1, 1000), rng.normal(0, 1, 1000)
-    report = audit(members, others, settings, None, "", lira=ratios)
+    report = audit_outputs(members, others, settings, None, "", lira=ratios)
     assert [item.name for item in report.audit.attacks] == ["loss", "confidence", "entropy", "lira"]
     assert {item.attack for item in report.audit.slices} == {"lira"}
     assert found(report, "membership_inference").subject == "lira"
@@ -247,7 +247,7 @@ def test_findings_are_sentences_with_remedies_and_nothing_is_said_to_have_passed
 
 def test_attacks_that_were_not_made_are_told() -> None:
     rng = np.random.default_rng(1)
-    report = audit(
+    report = audit_outputs(
         outputs(rng, 200, 0.0),
         outputs(rng, 200, 0.0),
         SETTINGS,
@@ -293,7 +293,7 @@ def test_a_report_can_be_saved_with_its_page(tmp_path: Path) -> None:
 def test_what_are_no_outputs_is_refused(probabilities: object, labels: list[int], message: str) -> None:
     good = Outputs(np.full((3, 2), 0.5), np.array([0, 1, 0]))
     with pytest.raises(InputError, match=message):
-        audit(Outputs(np.array(probabilities), np.array(labels)), good, SETTINGS, None, "")
+        audit_outputs(Outputs(np.array(probabilities), np.array(labels)), good, SETTINGS, None, "")
 
 
 def test_scores_that_cannot_be_compared_are_refused() -> None:

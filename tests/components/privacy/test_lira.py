@@ -29,7 +29,7 @@ class Toy:
 
     @property
     def scores(self) -> np.ndarray:
-        return lira.scores(self.shadows, self.inside, self.target)
+        return lira.lira_scores(self.shadows, self.inside, self.target)
 
 
 def slow_scores(toy: Toy, own: bool) -> list[float]:
@@ -79,16 +79,16 @@ def test_with_all_that_can_be_known_it_comes_near_the_best_attack() -> None:
 
 def test_confidence_is_the_log_odds_of_the_label() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [1e-9, 1e-12, 1 - 1e-9]])
-    found = lira.confidence(probabilities, np.array([0, 2, 1]))
+    found = lira.lira_confidence(probabilities, np.array([0, 2, 1]))
     assert found[:2] == pytest.approx([np.log(0.7 / 0.3), np.log(0.1 / 0.9)])
     assert np.isfinite(found).all()
-    certain = lira.confidence(np.array([[1.0, 0.0]]), np.array([0]))
+    certain = lira.lira_confidence(np.array([[1.0, 0.0]]), np.array([0]))
     assert certain == pytest.approx(np.log(2.0**24))
 
 
 def test_models_that_all_say_the_same_leave_scores_finite() -> None:
     inside = np.array([[True, False], [False, True]] * 2)
-    found = lira.scores(np.ones((4, 2)), inside, np.ones(2))
+    found = lira.lira_scores(np.ones((4, 2)), inside, np.ones(2))
     assert found == pytest.approx([0.0, 0.0])
 
 
@@ -105,7 +105,7 @@ def test_models_that_all_say_the_same_leave_scores_finite() -> None:
             np.full((4, 1), np.inf),
             np.eye(4, 1) > 0,
             np.zeros(1),
-            "are not all finite; make them by lira.confidence",
+            "are not all finite; make them by lira_confidence",
         ),
         (
             np.zeros((4, 2)),
@@ -120,4 +120,4 @@ def test_bad_shadow_models_are_refused(
     shadows: np.ndarray, inside: np.ndarray, target: np.ndarray, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        lira.scores(shadows, inside, target)
+        lira.lira_scores(shadows, inside, target)
