@@ -27,7 +27,7 @@ from tfx_trust.components.privacy.shadow import (
     ShadowError,
     Training,
     halves,
-    lira_scores,
+    shadow_scores,
     private_settings,
 )
 
@@ -53,7 +53,7 @@ def attacked(
         inputs["transform_graph"] = [standard_artifacts.TransformGraph()]
         inputs["transform_graph"][0].uri = graph
     custom = {"notes": str(folder / "notes.jsonl"), **properties.pop("custom_config", {})}
-    return lira_scores(
+    return shadow_scores(
         files,
         samples,
         tuple(reader.outputs(sample.records, "") for sample in samples),
