@@ -144,14 +144,14 @@ class Progress:
             raise
 
     def _too_large(self, rows: int | None = None) -> str:
-        found = "" if rows is None else f"{rows:,} examples, "
         name, remedy = (
             ("batch_size", "feed smaller batches")
             if self._data is None
             else ("max_batch", "feed the batches of the private data as they are")
         )
-        return f"a batch has {found}more than the {self.batch_limit:,} that {name} allows; {remedy}, or raise
-        {name}"
+        found = "" if rows is None else f"{rows:,} examples, "
+        limit = f"{self.batch_limit:,} that {name} allows"
+        return f"a batch has {found}more than the {limit}; {remedy}, or raise {name}"
 
 
 def _in_whole_passes(settings: PrivacySettings, examples: int) -> PrivacySettings:
