@@ -128,10 +128,16 @@ def _visit(layer: keras.Layer, trained: set[int], made: Plan, seen: set[int]) ->
     if rule is not None:
         made.rules.append(rule)
         made.described.append(_described(layer, rule.method, rule.weights))
-        if isinstance(rule, Fallback):
-            return
+    whole = isinstance(rule, Fallback)
+    if whole:
+        frozen = [variable for variable in layer.weights if id(variable) not in trained]
     if frozen:
         made.described.append(_described(layer, "frozen", frozen))
+    if whole:
+        for inner in layer._flatten_layers(include_self=False):
+            if inner.trainable:
+                _check_layer(inner, bool(inner.trainable_variables))
+        return
     for inner in layer._flatten_layers(include_self=False, recursive=False):
         _visit(inner, trained, made, seen)
 

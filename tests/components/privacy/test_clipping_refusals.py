@@ -90,6 +90,22 @@ def test_batch_normalization_inside_another_layer() -> None:
     assert "'deep'" in message(through(inner))
 
 
+def test_batch_normalization_inside_a_layer_without_a_rule() -> None:
+    class Own(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = layers.BatchNormalization(name="within")
+
+        def build(self, shape: Any) -> None:
+            self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+            self.norm.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return self.norm(x * self.scale)
+
+    assert "layer 'within' (BatchNormalization) cannot be trained privately" in message(through(Own()))
+
+
 def test_frozen_batch_normalization_is_allowed() -> None:
     norm = layers.BatchNormalization()
     model = through(norm, layers.Dense(2))
@@ -291,6 +307,15 @@ def test_frozen_layers_are_described() -> None:
         ("last", "ghost", 3),
     ]
     assert len(engine.variables) == 4
+
+
+def test_frozen_weights_inside_a_layer_without_a_rule_are_described() -> None:
+    both = layers.Bidirectional(layers.GRU(2), name="both")
+    model = through(both, shape=(3, 4))
+    both.backward_layer.trainable = False
+    model.compile("sgd", "mse")
+    found = {(rule.layer, rule.method): rule.weights for rule in Engine(model).rules}
+    assert found["both", "fallback"] == found["both", "frozen"] == 48
 
 
 def test_freezing_a_layer_afterwards_is_an_error() -> None:
