@@ -25,8 +25,8 @@ class AdaptiveClip(Settings):
     """The clip norm follows a quantile of the gradients' norms, found privately.
 
     After Andrew, Thakkar, McMahan & Ramaswamy (2021), "Differentially private learning with adaptive
-    clipping". It costs no epsilon of its own: the gradients get so much more noise that both releases of a step
-    together are as private as the noise multiplier says.
+    clipping". It costs no epsilon of its own: the gradients get so much more noise that both releases of a
+    step together are as private as the noise multiplier says.
     """
 
     quantile: float = pydantic.Field(default=0.5, gt=0, lt=1)
@@ -34,8 +34,8 @@ class AdaptiveClip(Settings):
     learning_rate: float = pydantic.Field(default=0.2, gt=0)
     """Of the geometric update of the clip norm."""
     count_noise: float | None = pydantic.Field(default=None, gt=0)
-    """Standard deviation of the noise on the count of unclipped examples; a twentieth of the batch size if not
-    given, as the authors advise."""
+    """Standard deviation of the noise on the count of unclipped examples; a twentieth of the batch size if
+    not given, as the authors advise."""
 
 
 class PrivacySettings(Settings):
@@ -81,11 +81,12 @@ class PrivacySettings(Settings):
     examples: int | None = pydantic.Field(default=None, ge=1)
     """Number of training examples, where it is known beforehand; compared with the data."""
     composed_with: list[dict[str, Any]] = []
-    """What else is released of the same data, each a mechanism as the report has them. A target epsilon is then
-    that of all together. PrivateTrainer puts the private analyzers of Transform here."""
+    """What else is released of the same data, each a mechanism as the report has them. A target epsilon is
+    then that of all together. PrivateTrainer puts the private analyzers of Transform here."""
     seed: int | None = pydantic.Field(default=None, ge=0)
-    """Of noise and sampling, for tests alone: who knows it can take the noise away, so that a model trained with
-    one has no guarantee, which its report then says. From the operating system's entropy if not given."""
+    """Of noise and sampling, for tests alone: who knows it can take the noise away, so that a model trained
+    with one has no guarantee, which its report then says. From the operating system's entropy if not
+    given."""
 
     @pydantic.model_validator(mode="after")
     def _one_of_each(self) -> PrivacySettings:
@@ -134,7 +135,8 @@ class Budget(Settings):
     delta: float | None = pydantic.Field(default=None, gt=0, lt=1)
     """The delta at which the total is computed; that of the run if not given."""
     source: str | None = None
-    """Name of the data, the same over all pipelines that read it; where ExampleGen reads from if not given."""
+    """Name of the data, the same over all pipelines that read it; where ExampleGen reads from if not
+    given."""
     spans: Literal["disjoint", "overlapping"] = "disjoint"
     """Whether examples of different spans are different data. If so, the costliest span counts (parallel
     composition, McSherry 2009); else everything adds up."""
@@ -146,8 +148,8 @@ class Canaries(Settings):
     """Made-up examples that are put into training, each by a coin's toss, for the audit to find again."""
 
     count: int = pydantic.Field(ge=20)
-    """How many are made; about half of them are trained on. The greatest epsilon that the audit can prove grows
-    with it."""
+    """How many are made; about half of them are trained on. The greatest epsilon that the audit can prove
+    grows with it."""
     seed: int | None = pydantic.Field(default=None, ge=0)
     """Of the canaries and the tosses, for tests alone."""
 
@@ -261,8 +263,8 @@ class AuditSettings(Settings):
     """Of the samples and the shadow models' halves."""
 
     signature: str | None = None
-    """Signature of the model that takes serialized tf.Examples; ``serving_default`` or the only one that does if
-    not given."""
+    """Signature of the model that takes serialized tf.Examples; ``serving_default`` or the only one that does
+    if not given."""
     score_output: str | None = None
     """Output of it that is the score: a probability, or one a class."""
     train_split: str = "train"

@@ -11,7 +11,6 @@ from tfx_trust.components.privacy.config import (
     Adjacency,
     Claim,
     Sampling,
-    Spending,
     TradeoffPoint,
 )
 from tfx_trust.components.report import Estimate, Model, Report, Verdict
@@ -259,7 +258,8 @@ class Attack(Model):
     auc: Estimate
     """Probability that a member scores above another; 0.5 is chance."""
     advantage: Estimate
-    """True less false positive rate at a threshold that was chosen on one half and is measured on the other."""
+    """True less false positive rate at a threshold that was chosen on one half and is measured on the
+    other."""
     rates: list[Rate]
     """At low false positive rates."""
     roc: list[RocPoint]
@@ -339,8 +339,8 @@ class Inference(Model):
     feature: str
     """The sensitive feature."""
     kind: Literal["attribute_inference", "inversion"]
-    """``attribute_inference``: from all other features and the label, of members and of others; ``inversion``:
-    from the label and the model alone."""
+    """``attribute_inference``: from all other features and the label, of members and of others;
+    ``inversion``: from the label and the model alone."""
     members: Estimate
     """Share of members for whom the guess is right."""
     others: Estimate

@@ -141,7 +141,7 @@ def test_span_0_is_no_number_and_beside_numbered_ones_there_are_none(store: Stor
 
 def test_queries_differ_in_more_than_numbers_and_no_connection_is_told(store: Store) -> None:
     def gen(query: str) -> Any:
-        config = '{"splits": [{"name": "train", "pattern": "%s"}]}' % query
+        config = f'{{"splits": [{{"name": "train", "pattern": "{query}"}}]}}'
         return store.example_gen("", input_config=config, custom_config='{"password": "secret"}')
 
     first = store.snapshot(gen("SELECT * FROM people WHERE day BETWEEN 1 AND 2"))

@@ -27,8 +27,8 @@ from tfx_trust.components.privacy.shadow import (
     ShadowError,
     Training,
     halves,
-    shadow_scores,
     private_settings,
+    shadow_scores,
 )
 
 MEMBERS, OTHERS = range(120), range(120, 200)
