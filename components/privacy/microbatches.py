@@ -72,7 +72,13 @@ def _cut(nest: Any, start: Any, rows: int) -> Any:
     """So many rows from `start` on."""
 
     def cut(leaf: Any) -> Any:
-        return None if leaf is None else tf.ensure_shape(leaf[start : start + rows], [rows, *leaf.shape[1:]])
+        if leaf is None:
+            return None
+        # XLA must know the size.
+        rest = [tf.shape(leaf)[axis] if size is None else size for axis, size in enumerate(leaf.shape)][1:]
+        return tf.ensure_shape(
+            tf.slice(leaf, [start, *(0 for _ in rest)], [rows, *rest]), [rows, *leaf.shape[1:]]
+        )
 
     return keras.tree.map_structure(cut, nest)
 
