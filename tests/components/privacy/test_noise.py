@@ -263,6 +263,25 @@ def test_xla_draws_an_odd_count_too():
     assert tf.function(lambda: source.tensor(7), jit_compile=True)().shape == (7,)
 
 
+@pytest.mark.parametrize("count", [1, 2, 1_001])
+def test_xla_draws_every_number_as_in_the_textbook(count):
+    source = GaussianNoise()
+    pairs = (count + 1) // 2
+    words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[3, pairs],
+        key=source._key,
+        counter=source._counter + tf.constant([0, 1], tf.uint64),
+        alg=1,
+        dtype=tf.uint32,
+    )
+    high, low, turn = words.numpy().astype(np.float64)
+    radius = np.sqrt(-2 * np.log((high + (low + 0.5) * 2.0**-32) * 2.0**-32))
+    angle = turn * 2.0**-31 * np.pi
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+    found = tf.function(lambda: source.tensor(count, 2.0), jit_compile=True)()
+    np.testing.assert_allclose(found, 2 * expected, rtol=2e-5, atol=2e-3)
+
+
 def test_xla_draws_of_two_streams_differ():
     def first():
         source = GaussianNoise()
