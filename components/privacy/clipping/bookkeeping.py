@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.privacy.clipping.capture import Call, capturing
+from tfx_trust.components.privacy.clipping.capture import Call, capturing, to_rank
 from tfx_trust.components.privacy.clipping.fallback import Arguments
 from tfx_trust.components.privacy.clipping.rules import Rule
 
@@ -73,7 +73,7 @@ def weighted_sums(
     sums: dict[int, tf.Tensor] = {}
     for rule, made in zip(rules, calls, strict=True):
         if made:
-            found = rule.sums([_scaled(call, scales) for call in made])
+            found = rule.scaled_sums(made, scales)
             sums |= {id(weight): value for weight, value in zip(rule.weights, found, strict=True)}
     return [
         tf.zeros(variable.shape) if sums.get(id(variable)) is None else sums[id(variable)]
@@ -91,7 +91,7 @@ def without(calls: Sequence[Sequence[Call]], good: tf.Tensor) -> list[list[Call]
         return tf.gather(inputs, rows)
 
     def blanked(gradient: tf.Tensor | None) -> tf.Tensor | None:
-        return None if gradient is None else tf.where(_to_rank(good, gradient), gradient, 0.0)
+        return None if gradient is None else tf.where(to_rank(good, gradient), gradient, 0.0)
 
     return [
         [
@@ -100,15 +100,6 @@ def without(calls: Sequence[Sequence[Call]], good: tf.Tensor) -> list[list[Call]
         ]
         for made in calls
     ]
-
-
-def _scaled(call: Call, scales: tf.Tensor) -> Call:
-    scaled = [None if each is None else each * _to_rank(scales, each) for each in call.gradients]
-    return Call(call.inputs, call.outputs, scaled)
-
-
-def _to_rank(by_example: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(by_example, [-1] + [1] * (len(tensor.shape) - 1))
 
 
 def _check_graph(rules: Sequence[Rule], calls: Sequence[Sequence[Call]]) -> None:

@@ -36,6 +36,16 @@ class Call:
         """The gradient where there is one output."""
         return self.gradients[0]
 
+    def scaled(self, scales: tf.Tensor) -> Call:
+        """The same with every example's gradients times its scale."""
+        scaled = [None if each is None else each * to_rank(scales, each) for each in self.gradients]
+        return Call(self.inputs, self.outputs, scaled)
+
+
+def to_rank(by_example: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Of shape ``(batch,)``, with as many axes as a tensor that it is to be multiplied by."""
+    return tf.reshape(by_example, [-1] + [1] * (len(tensor.shape) - 1))
+
 
 class Observed(Protocol):
     """A layer whose calls can be kept."""

@@ -35,8 +35,11 @@ _WITHOUT_PRODUCTS = (
 class Fallback(Rule):
     """Any layer that treats examples apart, with all of its sublayers.
 
-    Norms come from the layer's backward pass, vectorised over examples; sums from one over the whole batch.
-    Both repeat its forward pass, which must give the same again: it may not draw random numbers.
+    Each example's gradient is computed by the layer's backward pass, vectorised over examples: once for its
+    norm, and once more to be scaled and added. One backward pass over the batch would be quicker, but would
+    not add up the very gradients that were measured: where large parts of one cancel, float32 rounds away
+    what others have. Both repeat the forward pass, which must give the same again: it may not draw random
+    numbers.
     """
 
     method = "fallback"
@@ -61,35 +64,59 @@ class Fallback(Rule):
 
     def norms(self, calls: Sequence[Call]) -> tf.Tensor:
         """Of each example's gradient, computed."""
-        tensors: list[tf.Tensor] = []
-        for call in calls:
-            tensors += call.inputs.by_example
-            tensors += [gradient for gradient in call.gradients if gradient is not None]
-
-        twice = not isinstance(self.layer, _WITHOUT_PRODUCTS)
 
         def norm_of_one(some: Sequence[tf.Tensor]) -> tf.Tensor:
-            rest = list(some)
-            one = []
-            for call in calls:
-                mine = [_batch_of(rest.pop(0), twice) for _ in call.inputs.by_example]
-                gradients = [
-                    None if gradient is None else _batch_of(rest.pop(0), twice, zero=True)
-                    for gradient in call.gradients
-                ]
-                one.append(Call(call.inputs.replaced(mine), [], gradients))
-            found = [gradient for gradient in self._gradients(one) if gradient is not None]
-            return tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in found])
+            return tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in self._of_one(calls, some)])
 
+        tensors = _by_example(calls)
         if tf.executing_eagerly():
             # Vectorisation would be traced again in every step.
             return tf.stack([norm_of_one(some) for some in zip(*map(tf.unstack, tensors), strict=True)])
-        weights = sum(int(weight.value.shape.num_elements()) for weight in self.weights)
-        return terms.in_chunks(lambda *some: tf.vectorized_map(norm_of_one, list(some)), tensors, weights)
+        return terms.in_chunks(
+            lambda *some: tf.vectorized_map(norm_of_one, list(some)), tensors, self._numbers
+        )
+
+    def scaled_sums(self, calls: Sequence[Call], scales: tf.Tensor) -> list[tf.Tensor | None]:
+        """From each example's gradient, computed."""
+        tensors = _by_example(calls)
+        if tf.executing_eagerly():
+            totals = [tf.zeros(weight.shape) for weight in self.weights]
+            for scale, *some in zip(scales, *map(tf.unstack, tensors), strict=True):
+                found = self._of_one(calls, some)
+                totals = [total + scale * gradient for total, gradient in zip(totals, found, strict=True)]
+            return totals
+
+        def sums_of(some_scales: tf.Tensor, *some: tf.Tensor) -> list[tf.Tensor]:
+            found = tf.vectorized_map(lambda one: self._of_one(calls, one), list(some))
+            return [tf.tensordot(some_scales, gradients, 1) for gradients in found]
+
+        shapes = [tuple(weight.shape) for weight in self.weights]
+        return list(terms.sums_in_chunks(sums_of, scales, tensors, shapes, self._numbers))
 
     def sums(self, calls: Sequence[Call]) -> list[tf.Tensor | None]:
-        """From the batch's gradient."""
-        return self._gradients(calls)
+        """Those of scales of one."""
+        return self.scaled_sums(calls, tf.ones([tf.shape(_by_example(calls)[0])[0]]))
+
+    @property
+    def _numbers(self) -> int:
+        return sum(int(weight.value.shape.num_elements()) for weight in self.weights)
+
+    def _of_one(self, calls: Sequence[Call], some: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The gradient of one example, of which `some` are the tensors that `_by_example` gives of all."""
+        twice = not isinstance(self.layer, _WITHOUT_PRODUCTS)
+        rest = list(some)
+        one = []
+        for call in calls:
+            mine = [_batch_of(rest.pop(0), twice) for _ in call.inputs.by_example]
+            gradients = [
+                None if gradient is None else _batch_of(rest.pop(0), twice, zero=True)
+                for gradient in call.gradients
+            ]
+            one.append(Call(call.inputs.replaced(mine), [], gradients))
+        return [
+            tf.zeros(weight.shape) if gradient is None else gradient
+            for weight, gradient in zip(self.weights, self._gradients(one), strict=True)
+        ]
 
     def _gradients(self, calls: Sequence[Call]) -> list[tf.Tensor | None]:
         weights = [weight.value for weight in self.weights]
@@ -149,6 +176,15 @@ class Arguments:
         """What the layer returns for them in training."""
         args, kwargs = self._structure
         return layer(*args, **{"training": True, **kwargs})
+
+
+def _by_example(calls: Sequence[Call]) -> list[tf.Tensor]:
+    """All tensors that gradients follow from, call by call."""
+    tensors: list[tf.Tensor] = []
+    for call in calls:
+        tensors += call.inputs.by_example
+        tensors += [gradient for gradient in call.gradients if gradient is not None]
+    return tensors
 
 
 def _batch_of(example: tf.Tensor, twice: bool, zero: bool = False) -> tf.Tensor:

@@ -54,6 +54,10 @@ class Rule(abc.ABC):
     def sums(self, calls: Sequence[Call]) -> list[tf.Tensor | None]:
         """Sum of the examples' gradients by weight, none for zero; calls as for `norms`."""
 
+    def scaled_sums(self, calls: Sequence[Call], scales: tf.Tensor) -> list[tf.Tensor | None]:
+        """The same of gradients that are each multiplied by their example's scale."""
+        return self.sums([call.scaled(scales) for call in calls])
+
     def trains(self, weight: keras.Variable | None) -> bool:
         """Whether a weight is among the trained ones."""
         return any(weight is mine for mine in self.weights)

@@ -194,6 +194,51 @@ def in_chunks(function: Callable[..., tf.Tensor], tensors: Sequence[tf.Tensor], 
     return tf.ensure_shape(found, [None])
 
 
+def sums_in_chunks(
+    function: Callable[..., Sequence[tf.Tensor]],
+    scales: tf.Tensor,
+    tensors: Sequence[tf.Tensor],
+    shapes: Sequence[tuple[int, ...]],
+    numbers: int,
+) -> Sequence[tf.Tensor]:
+    """Sums over examples, of so many at a time as memory is given for.
+
+    Parameters
+    ----------
+    function
+        Takes some of the scales and of the tensors, returns sums over these examples.
+    scales
+        By example.
+    tensors
+        By example.
+    shapes
+        Of the sums.
+    numbers
+        What the function holds in memory for one example, in numbers.
+    """
+    at_once = max(1, _AT_ONCE // max(1, numbers))
+    batch = tensors[0].shape[0]
+    if batch is not None and batch <= at_once:
+        return function(scales, *tensors)
+    if batch is None:
+        batch = tf.shape(tensors[0])[0]
+    chunks = (batch + at_once - 1) // at_once
+    size = (batch + chunks - 1) // chunks
+    # The last example again where there is none left, with a scale of zero.
+    places = tf.reshape(tf.range(chunks * size), [chunks, size])
+    found = tf.minimum(places, batch - 1)
+    scales = tf.where(places < batch, tf.gather(scales, found), 0.0)
+
+    def add(chunk: tf.Tensor, sums: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        some = [tf.gather(tensor, found[chunk]) for tensor in tensors]
+        more = function(scales[chunk], *some)
+        return chunk + 1, [one + other for one, other in zip(sums, more, strict=True)]
+
+    begin = (tf.constant(0), [tf.zeros(shape) for shape in shapes])
+    _, sums = tf.while_loop(lambda chunk, _: chunk < chunks, add, begin, parallel_iterations=1)
+    return list(sums)
+
+
 def _chunked(
     function: Callable[..., tf.Tensor], tensors: Sequence[tf.Tensor], batch: int | tf.Tensor, at_once: int
 ) -> tf.Tensor:
