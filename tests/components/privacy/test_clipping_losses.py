@@ -164,9 +164,9 @@ def test_the_mean_of_the_losses_is_that_of_keras() -> None:
 def test_the_engine_leaves_metrics_as_they_are() -> None:
     model = two_outputs(dict, {"a": "binary_crossentropy", "b": "mse"}, metrics={"a": ["AUC"]})
     model.fit(X, {"a": BINARY, "b": ONE_HOT}, verbose=0)
-    before = {metric.name: [np.array(each) for each in metric.variables] for metric in model.metrics}
+    before = {metric.name: [np.array(each.numpy()) for each in metric.variables] for metric in model.metrics}
     Engine(model).step(X, {"a": BINARY, "b": ONE_HOT}, None, 1.0)
-    after = {metric.name: [np.array(each) for each in metric.variables] for metric in model.metrics}
+    after = {metric.name: [np.array(each.numpy()) for each in metric.variables] for metric in model.metrics}
     assert list(before) == list(after)
     for name in before:
         for one, two in zip(before[name], after[name]):
