@@ -66,6 +66,37 @@ class Scaled(keras.layers.Layer):
         return self.inner(x) * self.scale
 
 
+class Gated(keras.layers.Layer):
+    """Products of a sequence by matrices, and of these with each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = layers.Dense(4), layers.Dense(4)
+
+    def build(self, shape: Any) -> None:
+        self.one.build(shape)
+        self.two.build(shape)
+        self.mixed = self.add_weight(shape=(4, 4), name="mixed")
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.matmul(self.one(x) * keras.ops.sigmoid(self.two(x)), self.mixed)
+
+
+def tied(x: Any) -> Any:
+    """One table into a model and out of it."""
+    table = layers.ReversibleEmbedding(5, 3)
+    return table(layers.Dense(3)(table(x)), reverse=True)
+
+
+def adapted(x: Any) -> Any:
+    """A frozen kernel with two small ones to train beside it."""
+    layer = layers.Dense(4)
+    y = layer(x)
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.random.default_rng(1).normal(size=layer.lora_kernel_b.shape))
+    return y
+
+
 class Block(keras.layers.Layer):
     """No weight of its own, two layers inside, called in plain code."""
 
@@ -164,6 +195,8 @@ if hasattr(layers, "RMSNormalization"):
 
 FALLBACK: dict[str, Callable[[], keras.Model]] = {
     "a layer with a weight of its own": lambda: model_of(stack(Scaled()), (6, 3)),
+    "products of products": lambda: model_of(stack(Gated()), (6, 3)),
+    "low-rank adaptation": lambda: model_of(adapted, (6, 3)),
     "prelu": lambda: model_of(stack(layers.PReLU()), (6, 3)),
     "depthwise convolution": lambda: model_of(stack(layers.DepthwiseConv2D(3)), (5, 6, 2)),
     "convolution by group": lambda: model_of(stack(layers.Conv1D(4, 3, groups=2)), (8, 2)),
@@ -171,6 +204,8 @@ FALLBACK: dict[str, Callable[[], keras.Model]] = {
     "time distributed": lambda: model_of(stack(layers.TimeDistributed(layers.Dense(4))), (4, 3)),
     "shared": lambda: model_of(shared(Scaled()), (6, 3), (6, 3)),
 }
+if hasattr(layers, "ReversibleEmbedding"):
+    FALLBACK["a table used both ways"] = lambda: model_of(tied, ids(6))
 RECURRENT: dict[str, Callable[[], keras.Model]] = {
     "gru": lambda: model_of(stack(layers.GRU(4)), (5, 3)),
     "lstm of two outputs": lambda: model_of(
