@@ -65,6 +65,9 @@ def make_private(
 
     Examples
     --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from tfx_trust.components import PrivacySettings, make_private, private_data, training_of
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
     >>> model.compile("sgd", "binary_crossentropy")
     >>> settings = PrivacySettings(noise_multiplier=1.0, epochs=2, batch_size=100)

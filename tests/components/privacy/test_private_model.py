@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -247,6 +248,12 @@ def test_a_model_that_is_not_compiled_is_refused():
         model,
         data=EXAMPLES,
     )
+
+
+def test_a_distributed_model_is_refused(monkeypatch):
+    model = mlp()
+    monkeypatch.setattr(keras.Sequential, "distribute_strategy", SimpleNamespace(num_replicas_in_sync=2))
+    expect(InputError, "is distributed over 2 replicas, each of which would add noise", model, data=EXAMPLES)
 
 
 def test_a_model_that_is_not_built_is_refused():
