@@ -60,7 +60,9 @@ _COARSENESS = 8
 # would drown in rounding.
 _FAINT, _ENOUGH = 1e-4, 1e6
 # Beyond it the bound by Rényi divergences stands for itself: no privacy is left for a tighter one to tell.
-_HOPELESS = 1e5
+_HOPELESS = 2e3
+# The same of steps: composing more of them takes minutes.
+_MOST_STEPS = 2e6
 # Fourier transforms are off by about one rounding a step, measured against the closed form of the Gaussian.
 _ROUNDING, _ROUNDING_PER_STEP = 1e-14, float(np.finfo(float).eps)
 # Share of delta up to which cut batches are paid for out of it, in place of a distribution of their own.
@@ -139,7 +141,9 @@ def epsilon_of(
     -----
     A shuffled dataset is taken to give each example once in every N that are drawn, so that one is in at most
     ceil(steps * batch / N) batches: it is not repeated before it is shuffled, and a last batch of a pass that
-    is not full is not left out.
+    is not full is not left out. Its batches have a fixed size, so that one example more would push others
+    from batch to batch; under ``add_or_remove_one``, that an example is left out is thus taken to mean that
+    its place stays blank ("zero-out"; Chua et al. 2024, "How private are DP-SGD implementations?").
 
     Whether a batch is cut (`max_batch`) can only depend on an example where the others in it are as many as
     it may hold, and that is as probable in all data sets that are neighbours. With p the sum of its
@@ -410,16 +414,19 @@ def _epsilon(
         return 0.0 if left >= 0 else math.inf
     if left <= 0 or composed.faintest < _FAINT:
         return math.inf
-    if accountant == "rdp":
-        return _by_divergence(composed, left - composed.cut, adjacency)
-    if not composed.sampled:
+    if accountant == "pld" and not composed.sampled:
         return _of_gaussian(composed.precision, left, adjacency)
+    bound = _by_divergence(composed, left - composed.cut, adjacency)
+    if accountant == "rdp":
+        return bound
     rough = _by_divergence(composed, left, adjacency)
-    if not rough < _HOPELESS:
-        return _by_divergence(composed, left - composed.cut, adjacency)
+    if not rough < _HOPELESS or composed.steps > _MOST_STEPS:
+        return bound
     if composed.cut <= _NEGLIGIBLE * left:
         left, composed = left - composed.cut, composed.uncut()
-    return _by_distribution(composed, left, adjacency, _grid(composed, rough, adjacency, coarse))
+    found = _by_distribution(composed, left, adjacency, _grid(composed, rough, adjacency, coarse))
+    # Of a delta that is all but rounding, and of very many steps, the other bound is the better one.
+    return min(found, bound)
 
 
 def _of_gaussian(precision: float, delta: float, adjacency: Adjacency) -> float:

@@ -308,6 +308,17 @@ def test_extreme_noise_gives_a_number_or_infinity(noise: float, adjacency: Adjac
         assert found > 100 if noise < 1 else found < 1e-4
 
 
+def test_a_delta_below_what_rounding_leaves_is_bounded_by_divergences() -> None:
+    """A grid of floating point cannot tell a delta of 1e-30; that is no reason to say that nothing holds."""
+    bound = epsilon_of([poisson(2.0, 50)], 1e-30, accountant="rdp")
+    assert epsilon_of([poisson(2.0, 50)], 1e-30) == bound < math.inf
+
+
+def test_any_number_of_steps_is_told_at_once() -> None:
+    many = poisson(1.0, 10**9)
+    assert epsilon_of([many], 1e-5) == epsilon_of([many], 1e-5, accountant="rdp") > 1e3
+
+
 # Guarantees and curves
 
 
