@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tfx_trust.components.fairness.words import percent, slice_name
+from tfx_trust.components.privacy import one_run
 from tfx_trust.components.privacy.config import AuditSettings, Claim
 from tfx_trust.components.privacy.report import (
     Attack,
@@ -122,6 +124,28 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
 def _without_canaries(section: AuditSection) -> Iterator[Finding]:
     shown = max((item.epsilon for item in section.attacks if item.epsilon is not None), default=None)
     if section.claim is None or section.falsified or shown is None:
+        return
+    # About so many are left where membership is made a coin's toss.
+    most = one_run.ceiling(
+        2 * min(section.members, section.others),
+        section.claim.delta,
+        1 - (1 - section.level) / len(section.attacks),
+    )
+    if most <= section.claim.epsilon:
+        yield Finding(
+            check="claim_untested",
+            severity=Severity.WARN,
+            subject="epsilon",
+            statistic=Estimate(
+                value=shown, count=section.members + section.others, method="one-run lower bound"
+            ),
+            threshold=section.claim.epsilon,
+            message=f"Membership inference cannot tell whether the claimed guarantee ({_claimed(section)}) "
+            f"holds: of so few examples even a perfect attack would have shown an epsilon of "
+            f"{_number(most)} at most. It shows {_number(shown)}.",
+            remedy="Attack with more examples, put canaries into training (settings of PrivateTrainer: "
+            "canaries), or claim a smaller epsilon or delta.",
+        )
         return
     yield Finding(
         check="claim_not_falsified",
@@ -513,7 +537,8 @@ def _level(level: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"
+    """A lower bound, rounded down: more than was shown is never told."""
+    return "unknown" if value is None else f"{math.floor(100 * value * (1 + 1e-9)) / 100:.2f}"
 
 
 def _counted(count: int, noun: str) -> str:

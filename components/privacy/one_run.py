@@ -100,6 +100,13 @@ def least_epsilon(count: int, guesses: int, correct: int, delta: float, level: f
 # Bounds
 
 
+def ceiling(count: int, delta: float, level: float) -> float:
+    """The most that a bound from so many tosses can show: every guess is right."""
+    tried = _numbers(count)
+    each = 1 - (1 - level) / len(tried)
+    return max(least_epsilon(count, 2 * half, 2 * half, delta, each) for half in tried)
+
+
 @dataclass(frozen=True)
 class Bound:
     """A lower bound on epsilon.
@@ -148,8 +155,7 @@ def bound(scores: np.ndarray, included: np.ndarray, delta: float, level: float, 
         correct = int(greatest[half - 1] + least[half - 1])
         epsilon = least_epsilon(count, 2 * half, correct, delta, each)
         guesses.append(Guesses(guesses=2 * half, correct=correct, epsilon=epsilon))
-    ceiling = max(least_epsilon(count, 2 * half, 2 * half, delta, each) for half in tried)
-    return Bound(max(item.epsilon for item in guesses), ceiling, guesses)
+    return Bound(max(item.epsilon for item in guesses), ceiling(count, delta, level), guesses)
 
 
 def _ranked(scores: np.ndarray, seed: int) -> np.ndarray:

@@ -135,6 +135,21 @@ def test_without_canaries_the_claim_is_said_to_be_tested_less() -> None:
     assert "canaries put into training would test it harder" in found(report, "claim_not_falsified").message
 
 
+@pytest.mark.parametrize("claim", [Claim(epsilon=20.0, delta=1e-5), Claim(epsilon=1.0, delta=0.3)])
+def test_a_claim_that_no_attack_could_falsify_is_a_warning(claim: Claim) -> None:
+    report = audited(0.0, claim=claim)
+    assert report.verdict is Verdict.WARN
+    assert "even a perfect attack would have shown" in found(report, "claim_untested").message
+
+
+def test_a_lower_bound_is_rounded_down() -> None:
+    report = audited(0.0, claim=None, canary_shift=0.55)
+    assert report.audit.canaries is not None
+    told = re.search(r"at least ([0-9.]+[0-9])", found(report, "canaries_told").message)
+    assert told is not None
+    assert report.audit.canaries.epsilon - 0.01 < float(told[1]) <= report.audit.canaries.epsilon
+
+
 def test_without_a_claim_nothing_is_falsified_and_limits_are_judged_all_the_same() -> None:
     report = audited(0.0, claim=None, canary_shift=0.55)
     assert report.verdict is Verdict.PASS
