@@ -145,7 +145,12 @@ class Account:
             run=snapshot.run,
             spans=snapshot.spans,
             entries=counted,
-            unknown=[*_unread(mine, entries), *_unfinished(snapshot, name), *_unprotected(snapshot)],
+            unknown=[
+                *_renamed(snapshot, name),
+                *_unread(mine, entries),
+                *_unfinished(snapshot, name),
+                *_unprotected(snapshot),
+            ],
             paid=_paid(snapshot.transform_graph, mine, entries),
         )
 
@@ -222,6 +227,24 @@ def _paid(
 def is_training(mechanism: Mechanism) -> bool:
     """Whether it is a training, and no analyzer; of several in one run the later ones are numbered."""
     return mechanism.what.partition(" ")[0] == TRAINING
+
+
+def _renamed(snapshot: Snapshot, name: str | None) -> Iterator[str]:
+    """Trainings on what came from the same place, whose settings call it otherwise."""
+    others = [
+        item
+        for item in snapshot.earlier
+        if set(item.places) & set(snapshot.places) and not _same(name, snapshot.places, item)
+    ]
+    if others:
+        names = ", ".join(sorted({repr(item.name) for item in others}))
+        many = len(others) != 1
+        counted = f"{len(others):,} trainings" if many else "1 training"
+        yield (
+            f"{counted} on data from the same place {'are' if many else 'is'} not counted, since the "
+            f"settings call {'their' if many else 'its'} source {names}. If it is the same data, the total "
+            "is too small."
+        )
 
 
 def _unread(mine: Sequence[Earlier], entries: dict[int, LedgerEntry | None]) -> Iterator[str]:

@@ -78,6 +78,15 @@ def test_names_decide_where_both_have_one_and_places_otherwise() -> None:
     assert found.source == "census"
 
 
+def test_another_name_for_the_same_place_is_told() -> None:
+    found = account(earlier(1, name="census"), earlier(2, name="adult"), source="adult")
+    assert artifacts(found) == [2]
+    (told,) = found.unknown
+    assert told.startswith("1 training on data from the same place is not counted")
+    assert "'census'" in told
+    assert not account(earlier(1, name="taxi", places=["/other"]), source="adult").unknown
+
+
 def test_without_a_name_of_ones_own_a_named_training_of_the_same_place_counts() -> None:
     assert artifacts(account(earlier(1, name="census"))) == [1]
 
