@@ -240,10 +240,14 @@ def _say(numbers: dict[str, Any]) -> None:
             f"each with {batch:,} of {numbers['examples']:,} examples, expected and drawn by themselves{cut}"
         )
     else:
+        passes = "1 pass" if numbers["passes"] == 1 else f"{numbers['passes']:,} passes"
         drawn = (
-            f"in {numbers['passes']:,} passes over {numbers['examples']:,} shuffled examples, {batch:,} at a "
+            f"in {passes} over {numbers['examples']:,} shuffled examples, {batch:,} at a "
             "time; no amplification by sampling is claimed"
         )
     click.echo(f"steps    {steps:,}, {drawn}")
-    click.echo(f"between  data sets that differ by {_NEIGHBOURS[numbers['adjacency']]}")
+    neighbours = _NEIGHBOURS[numbers["adjacency"]]
+    if (numbers["sampling"], numbers["adjacency"]) == ("shuffle", "add_or_remove_one"):
+        neighbours = "one example being there or its place left blank"
+    click.echo(f"between  data sets that differ by {neighbours}")
     click.echo(f"by       {_ACCOUNTANTS[numbers['accountant']]} ({numbers['accountant']})")

@@ -16,6 +16,7 @@ from tfx_trust.components.privacy.report import (
     PrivacySection,
     Training,
 )
+from tfx_trust.components.privacy.words import rounded_up
 from tfx_trust.components.report import format_number
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def factor(epsilon: float) -> str:
     value = math.exp(min(epsilon, 50))
     if value >= 1e6:
         return "more than a million"
-    return format_number(round(value)) if value >= 1000 else f"{value:.3g}"
+    return format_number(math.ceil(value)) if value >= 1000 else f"{rounded_up(value):.3g}"
 
 
 def share(value: float, digits: int = 1) -> str:
@@ -112,16 +113,16 @@ def one_in(delta: float) -> str:
 
 
 def epsilon(value: float | None) -> str:
-    """Epsilon with three digits.
+    """Epsilon with three digits, rounded up.
 
     Examples
     --------
-    >>> epsilon(2.99953), epsilon(None), epsilon(0.0123)
-    ('3.00', 'none', '0.0123')
+    >>> epsilon(2.99953), epsilon(3.004), epsilon(None), epsilon(0.0123)
+    ('3.00', '3.01', 'none', '0.0123')
     """
     if value is None:
         return "none"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.3g}"
+    return f"{rounded_up(value, 2):.2f}" if value >= 0.1 else f"{rounded_up(value):.3g}"
 
 
 def small(value: float) -> str:
@@ -132,6 +133,17 @@ def small(value: float) -> str:
 def figure(figures: Sequence[Figure], title: str) -> Figure | None:
     """The chart of this title, if it was drawn."""
     return next((item for item in figures if item.title == title), None)
+
+
+def neighbours(guarantee: Guarantee, section: PrivacySection) -> str:
+    """What the guarantee is between, in words.
+
+    Shuffled batches have a fixed size: one example more would push others from batch to batch.
+    """
+    shuffled = any(item.sampling == "shuffle" for item in section.mechanisms)
+    if shuffled and guarantee.adjacency == "add_or_remove_one":
+        return "one example being there or its place left blank"
+    return ADJACENCIES[guarantee.adjacency]
 
 
 def method(guarantee: Guarantee) -> str:
@@ -195,5 +207,5 @@ def headline(report: PrivacyReport) -> str:
         return "The model has no privacy guarantee."
     return (
         f"The model is ({epsilon(guarantee.epsilon)}, {small(guarantee.delta)})-differentially private, for "
-        f"{ADJACENCIES[guarantee.adjacency]}; that holds for {SCOPES[section.scope]}."
+        f"{neighbours(guarantee, section)}; that holds for {SCOPES[section.scope]}."
     )

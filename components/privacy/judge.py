@@ -347,7 +347,9 @@ def _about(training: Training, counted: int | None, settings: PrivateTrainingSet
         yield found
     if settings.sampling == "poisson" and training.sampling == "shuffle":
         yield words.unamplified()
-    if counted is not None and training.examples < counted:
+    if counted is None:
+        yield words.uncounted()
+    elif training.examples < counted:
         yield words.fewer_examples(training, counted)
     yield from words.unchecked(training)
 

@@ -27,18 +27,30 @@ _NAMED = 5
 
 
 def number(value: float | None) -> str:
-    """An epsilon as people read it.
+    """An epsilon as people read it, rounded up: less than was spent is never told.
 
     Examples
     --------
-    >>> number(2.99621), number(31.4), number(0.0123), number(None)
-    ('3.00', '31.4', '0.0123', 'unknown')
+    >>> number(2.99621), number(3.004), number(31.4), number(0.0123), number(None)
+    ('3.00', '3.01', '31.4', '0.0123', 'unknown')
     """
     if value is None:
         return "unknown"
     if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if value < 0.1 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+        return f"{rounded_up(value, 0):,.0f}"
+    if value < 0.1:
+        return f"{rounded_up(value):.3g}"
+    digits = 1 if value >= 10 else 2
+    return f"{rounded_up(value, digits):.{digits}f}"
+
+
+def rounded_up(value: float, digits: int | None = None) -> float:
+    """To so many decimals, or to three significant digits, upwards but for what floating point is off by."""
+    if value <= 0:
+        return value
+    if digits is None:
+        digits = 2 - math.floor(math.log10(value))
+    return math.ceil(value * 10.0**digits * (1 - 1e-9)) / 10.0**digits
 
 
 def factor(epsilon: float) -> str:
@@ -47,13 +59,14 @@ def factor(epsilon: float) -> str:
     Examples
     --------
     >>> factor(3.0), factor(50.0)
-    ('20 (e to the power of epsilon = 3.00)', 'e to the power of epsilon = 50.0, more than a million')
+    ('20.1 (e to the power of epsilon = 3.00)', 'e to the power of epsilon = 50.0, more than a million')
     """
     power = f"e to the power of epsilon = {number(epsilon)}"
     value = math.exp(min(epsilon, 20.0))
     if value > 1e6:
         return f"{power}, more than a million"
-    return f"{value:.2g} ({power})" if value < 10 else f"{value:,.0f} ({power})"
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{rounded_up(value, digits):,.{digits}f} ({power})"
 
 
 def guaranteed(guarantee: Guarantee, examples: int, scope: str) -> Finding:
@@ -246,6 +259,18 @@ def fewer_examples(training: Training, counted: int) -> Finding:
         statistic=Estimate(value=float(training.examples)),
         message=f"Training used {training.examples:,} of the {counted:,} examples of the train split. Those "
         "that were left out must have been left out by rules, not by what other examples are like.",
+    )
+
+
+def uncounted() -> Finding:
+    """How many examples there are could not be counted."""
+    return Finding(
+        check="unchecked",
+        severity=Severity.WARN,
+        subject="examples",
+        message="How many examples the train split has could not be counted here; the number that training "
+        "gave was believed. If there are fewer, the epsilon stated is too small.",
+        remedy="Give examples as TFRecords of tf.Example, or make sure of their number.",
     )
 
 

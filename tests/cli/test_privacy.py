@@ -112,6 +112,13 @@ def test_people_are_told_in_a_few_lines(call: PrivacyCall) -> None:
     assert "Rényi divergences (rdp)" in shuffled.out
 
 
+def test_of_shuffled_batches_of_a_fixed_size_an_example_more_is_a_place_filled(call: PrivacyCall) -> None:
+    given = (*BASIC, "--steps", 100, "--sampling", "shuffle")
+    done = call("epsilon", "--noise-multiplier", 2.0, *given)
+    assert "in 1 pass over" in done.out
+    assert "between  data sets that differ by one example being there or its place left blank" in done.out
+
+
 def test_no_guarantee_is_told_as_such(call: PrivacyCall) -> None:
     given = ("epsilon", "--noise-multiplier", 2.0, *BASIC, "--steps", 200, "--accountant", "rdp")
     done = call(*given, "--max-batch", 256)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tfx_trust.components.page import audit, privacy, render_report
-from tfx_trust.components.privacy import audit_charts, charts
+from tfx_trust.components.privacy import audit_charts, charts, words
 from tfx_trust.components.privacy.config import Claim
 
 NAMES = ("privacy_full", "privacy_none", "audit_full", "audit_exposed", "audit_bare")
@@ -127,6 +127,19 @@ def test_the_bound_of_a_claim_is_that_of_its_hypothesis_tests() -> None:
     claim = Claim(epsilon=np.log(3), delta=0.1)
     rates = np.array([0.0, 0.1, 0.225, 0.5, 1.0])
     assert audit_charts.allowed(claim, rates) == pytest.approx([0.1, 0.4, 0.775, 1 - 0.4 / 3, 1.0])
+
+
+@pytest.mark.parametrize("epsilon", [0.01234567, 0.1001, 1.1201, 3.0049, 12.3401, 1234.4])
+def test_an_epsilon_is_never_told_as_less_than_it_is(epsilon: float) -> None:
+    assert epsilon <= float(privacy.epsilon(epsilon)) <= epsilon * 1.01 + 0.01
+    assert epsilon <= float(words.number(epsilon).replace(",", "")) <= epsilon * 1.01 + 0.01
+
+
+def test_of_shuffled_batches_an_example_more_is_a_place_filled(samples: ModuleType) -> None:
+    report = samples.private()
+    (first, *rest) = report.privacy.mechanisms
+    report.privacy.mechanisms = [first.model_copy(update={"sampling": "shuffle"}), *rest]
+    assert "for one example being there or its place left blank" in text(render_report(report))
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,12 @@ def test_fewer_steps_and_fewer_examples_are_noted() -> None:
     assert "used 1,000 of the 1,007 examples" in said(report, "examples")
 
 
+def test_examples_that_could_not_be_counted_are_no_pass() -> None:
+    report = judged(run(), examples=None)
+    assert report.verdict is Verdict.WARN
+    assert "could not be counted" in said(report, "unchecked")
+
+
 def test_batches_from_elsewhere_gain_nothing_from_sampling() -> None:
     report = judged(run(sampling="shuffle"))
     assert checks(report)["sampling"] is Severity.WARN
