@@ -205,7 +205,8 @@ class PrivateTraining:
         done = self.progress.mechanism()
         if self.data is None or self.sampled:
             return done
-        return done.model_copy(update={"sampling": "shuffle", "max_batch": None} | self.progress.passes())
+        # Whatever was fed: an example may have been in all of it.
+        return done.model_copy(update={"sampling": "none", "sampling_probability": None, "max_batch": None})
 
     def training(self) -> Training:
         """What was seen."""
@@ -242,7 +243,7 @@ class PrivateTraining:
             yield (
                 f"{steps:,} private steps were made, but {self.data.drawn:,} batches were drawn: other "
                 "batches were fed, or the same ones again. No amplification by sampling is claimed, and "
-                "whether an example was in more than one batch of a pass is not known."
+                "each example is taken to have been in all of them."
             )
         if self.data is None and not self.in_passes:
             yield (
