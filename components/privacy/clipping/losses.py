@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfx_trust.components.errors import InputError
 
 _MIXING = "mean_with_sample_weight"
-# Made-up examples, and entries of their axes of no fixed length.
-_ROWS, _LENGTH = 5, 7
+# Made-up examples, the one among them that is looked at, and entries of their axes of no fixed length.
+_ROWS, _MIDDLE, _LENGTH = 5, 2, 7
 
 
 class ExampleLosses:
@@ -140,31 +140,35 @@ def _check_apart(loss: Any, y: Any, y_pred: Any, tried: set[Any]) -> None:
     kind = (id(loss), *(shape[1:] for shape in shapes))
     if kind in tried:
         return
-    tried.add(kind)
     rng = np.random.default_rng(4)
+    labels = len(keras.tree.flatten(y))
 
-    def made_up(leaf: tf.Tensor, labels: bool) -> tuple[np.ndarray, np.ndarray]:
+    def made_up(leaf: tf.Tensor, label: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         shape = (_ROWS, *(_LENGTH if size is None else size for size in leaf.shape[1:]))
-        one, other = (rng.integers(0, 2, shape) if labels else rng.uniform(0.1, 0.9, shape) for _ in range(2))
-        other[:1] = one[:1]
-        return one, other
+        one, other = (rng.integers(0, 2, shape) if label else rng.uniform(0.1, 0.9, shape) for _ in range(2))
+        other[_MIDDLE] = one[_MIDDLE]
+        return one, other, one[: _MIDDLE + 1]
 
-    made = [made_up(leaf, place < len(keras.tree.flatten(y))) for place, leaf in enumerate(leaves)]
     found = []
     with tf.init_scope():
-        for side in (0, 1):
-            flat = [tf.cast(pair[side], leaf.dtype) for pair, leaf in zip(made, leaves, strict=True)]
+        for batch in zip(*(made_up(leaf, place < labels) for place, leaf in enumerate(leaves)), strict=True):
+            flat = [tf.cast(values, leaf.dtype) for values, leaf in zip(batch, leaves, strict=True)]
             try:
                 values = loss.call(*keras.tree.pack_sequence_as((y, y_pred), flat))
-                found.append(np.array(values)[0])
+                found.append(np.array(values)[_MIDDLE])
             except Exception:  # whatever a loss raises on what it was not made for
                 return
-    if np.isfinite(found).all() and not np.allclose(*found, rtol=1e-5, atol=1e-6):
+    if np.isfinite(found[0]).all() and any(not _close(found[0], each) for each in found[1:]):
         raise InputError(
-            f"loss {loss.name!r} mixes the examples of a batch for labels of shape {shapes[0]} and outputs "
-            f"of shape {shapes[-1]}: its value for one depends on the others; give labels the shape of the "
-            "outputs"
+            f"loss {loss.name!r} mixes the examples of a batch for labels of shape {shapes[0]} and outputs of "
+            f"shape {shapes[-1]}: its value for one depends on the others, or on how many they are; take a "
+            "loss that gives each example a value of its own, and give labels the shape of the outputs"
         )
+    tried.add(kind)
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def _mask_of(tensor: Any) -> Any:

@@ -48,6 +48,7 @@ def try_out(model: keras.Model, planned: Plan, losses: ExampleLosses) -> list[st
     other = _Run.of(model, other_inputs)
     if not _same(run.y_pred, other.y_pred):
         raise InputError(_mixing(model, run, other))
+    _check_count(model, run)
     return [*_check_gradients(model, planned, run.x), *_check_loss(losses, run, other)]
 
 
@@ -170,6 +171,20 @@ def _drawing(rule: Rule) -> str:
         "would differ when it is computed example by example; set its dropout to 0, and put a Dropout "
         "layer before or after it"
     )
+
+
+def _check_count(model: keras.Model, run: _Run) -> None:
+    """See that what a model returns for an example does not depend on how many there are."""
+    try:
+        fewer = _Run.of(model, keras.tree.map_structure(lambda tensor: tensor[: _ROWS - 1], run.x))
+    except Exception:  # whatever a model raises that takes batches of one size alone
+        return
+    for one, two in zip(keras.tree.flatten(run.y_pred), keras.tree.flatten(fewer.y_pred), strict=True):
+        if one.dtype.is_floating and not np.allclose(one[0], two[0], rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise InputError(
+                f"model {model.name!r} returns something else for an example where there are fewer others in "
+                "its batch: how many there are is private; divide by a fixed number instead"
+            )
 
 
 def _mixing(model: keras.Model, run: _Run, other: _Run) -> str:

@@ -242,6 +242,21 @@ def test_labels_that_are_broadcast_against_the_outputs_of_all_examples_are_refus
         step(tf.constant(BINARY[:, 0]))
 
 
+def test_a_loss_of_those_that_came_before_is_refused() -> None:
+    def added(y: Any, y_pred: Any) -> Any:
+        return keras.ops.cumsum(keras.ops.mean(keras.ops.square(y - y_pred), axis=-1))
+
+    assert "mixes the examples of a batch" in the_message(added)
+
+
+def test_a_loss_that_divides_by_the_number_of_examples_is_refused() -> None:
+    def divided(y: Any, y_pred: Any) -> Any:
+        losses = keras.ops.mean(keras.ops.square(y - y_pred), axis=-1)
+        return losses / keras.ops.cast(keras.ops.shape(y)[0], "float32")
+
+    assert "or on how many they are" in the_message(divided)
+
+
 def test_weights_that_are_not_one_an_example_are_refused() -> None:
     engine = Engine(model_of(CLASSES, None, "mse"))
     with pytest.raises(

@@ -138,6 +138,15 @@ def test_so_is_an_operation() -> None:
     assert "an operation before layer 'after' (Dense)" in found
 
 
+class Shared(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x / tf.cast(tf.shape(x)[0], x.dtype)
+
+
+def test_a_layer_that_divides_by_the_number_of_examples() -> None:
+    assert "returns something else for an example where there are fewer others" in message(through(Shared()))
+
+
 class Averaging(layers.Layer):
     def build(self, shape: Any) -> None:
         self.seen = self.add_weight(shape=(shape[-1],), trainable=False, name="seen")
