@@ -160,9 +160,9 @@ def _check_apart(loss: Any, y: Any, y_pred: Any, tried: set[Any]) -> None:
                 return
     if np.isfinite(found[0]).all() and any(not _close(found[0], each) for each in found[1:]):
         raise InputError(
-            f"loss {loss.name!r} mixes the examples of a batch for labels of shape {shapes[0]} and outputs of "
-            f"shape {shapes[-1]}: its value for one depends on the others, or on how many they are; take a "
-            "loss that gives each example a value of its own, and give labels the shape of the outputs"
+            f"loss {loss.name!r} mixes the examples of a batch for labels of shape {shapes[0]} and outputs "
+            f"of shape {shapes[-1]}: its value for one depends on the others, or on how many they are; take "
+            "a loss that gives each example a value of its own, and give labels the shape of the outputs"
         )
     tried.add(kind)
 
