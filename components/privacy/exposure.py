@@ -20,7 +20,6 @@ from tfx_trust.components.report import Verdict
 MOST_VALUES = 4000
 """Of a feature."""
 _MOST_NUMBERS = 100
-_FEW_TOLD = 50
 
 Values = Mapping[str, Sequence[Any] | np.ndarray | pa.Array]
 
@@ -49,8 +48,8 @@ def by_slice(
     Returns
     -------
     list of SliceExposure
-        Those that fail first, then the others by the lower end of their AUC; at last at most 50 of those that
-        have too few members or others, the largest first. p-values are corrected (Holm) for all slices.
+        Those that fail first, then the others by the lower end of their AUC; at last those that have too few
+        members or others, the largest first. p-values are corrected (Holm) for all slices.
 
     Raises
     ------
@@ -78,7 +77,7 @@ def by_slice(
         item.p_adjusted = adjusted
         item.verdict = _verdict(item, settings)
     few.sort(key=lambda item: -min(item.members, item.others))
-    return [*sorted(enough, key=_rank), *few[:_FEW_TOLD]]
+    return [*sorted(enough, key=_rank), *few]
 
 
 def _coded(
