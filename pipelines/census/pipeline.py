@@ -72,7 +72,8 @@ PRIVACY = PrivateTrainingSettings(
         for point in json.loads(Path(__file__).with_name("tradeoff.json").read_text(encoding="utf-8"))
     ],
 )
-AUDIT = AuditSettings(label=LABEL, slices=[["sex"], ["race"]], sensitive=["sex", "race"])
+# Half as far from a coin's toss as the default allows: a private model is next to it.
+AUDIT = AuditSettings(label=LABEL, slices=[["sex"], ["race"]], sensitive=["sex", "race"], max_auc=0.55)
 
 
 def leakage_gate(settings: LeakageSettings) -> Gate:

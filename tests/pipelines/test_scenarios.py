@@ -83,7 +83,7 @@ def test_the_published_rows_stay_in_order_and_as_they_were_but_for_the_fault(
     rows: dict[str, dict[str, Rows]], name: str, split: str
 ) -> None:
     published = rows[CLEAN][split]
-    changed_column = {"malformed": "sex", "unfair": data.LABEL}.get(name)
+    changed_column = {"malformed": "workclass", "unfair": data.LABEL}.get(name)
     kept = [column for column in data.COLUMNS if column != changed_column]
     changed = [[row[column] for column in kept] for row in rows[name][split]]
     assert changed[: len(published)] == [[row[column] for column in kept] for row in published]
