@@ -68,13 +68,13 @@ class Store:
     # A pipeline, node by node
 
     def example_gen(self, base: str = "/data", *, span: int = 0, **properties: Any) -> int:
-        made = self.artifact("Examples", f"/root/gen/{base}/{span}", span=span)
+        made = self.artifact("Examples", f"/runs/gen/{base}/{span}", span=span)
         given = {"input_base": base} if base else {}
         self.execution("tfx.CsvExampleGen", outputs=[("examples", made)], **given, **properties)
         return made
 
     def transform(self, *examples: int) -> tuple[int, int]:
-        made, graph = self.artifact("Examples", "/root/transformed"), self.artifact("TransformGraph")
+        made, graph = self.artifact("Examples", "/runs/transformed"), self.artifact("TransformGraph")
         self.execution(
             "tfx.Transform",
             inputs=[("examples", number) for number in examples],
@@ -85,8 +85,8 @@ class Store:
     def training(
         self, examples: int, graph: int | None = None, *, epsilon: str = "1.0", run: str = "run", **more: Any
     ) -> tuple[int, int]:
-        report = self.artifact("TrustPrivacyReport", "/root/report", **{SPENT: ENTRY % epsilon})
-        model = self.artifact("Model", "/root/model")
+        report = self.artifact("TrustPrivacyReport", "/runs/report", **{SPENT: ENTRY % epsilon})
+        model = self.artifact("Model", "/runs/model")
         inputs = [("examples", examples)] + ([("transform_graph", graph)] if graph else [])
         self.execution(
             TRAINER, inputs=inputs, outputs=[("privacy_report", report), ("model", model)], run=run, **more
@@ -118,7 +118,7 @@ def store() -> Store:
 
 
 def test_the_source_is_where_the_first_examples_came_from(store: Store) -> None:
-    filtered = store.artifact("Examples", "/root/filtered")
+    filtered = store.artifact("Examples", "/runs/filtered")
     gen = store.example_gen("/data/census/", span=3)
     store.execution("LeakageFilter", inputs=[("unfiltered_examples", gen)], outputs=[("examples", filtered)])
     transformed, graph = store.transform(filtered)
