@@ -99,7 +99,7 @@ def membership(
             Rate(
                 false_positive_rate=rate,
                 true_positive_rate=roc.power_at(members, others, rate, settings.level),
-                allowed=None if claim is None else roc.allowed(rate, claim),
+                allowed=None if claim is None else float(roc.allowed(rate, claim)),
             )
             for rate in sorted(settings.rates)
         ],

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfx_trust.components.page.audit import ATTACKS, ROC_FIGURE, SLICES_FIGURE, WORDS, slice_name
 from tfx_trust.components.page.charts import INK, PALETTE, VERDICT_COLOURS, Figure, to_svg
-from tfx_trust.components.privacy.config import Claim
+from tfx_trust.components.privacy import roc
 from tfx_trust.components.privacy.report import AuditReport, AuditSection, SliceExposure
 
 WIDTH, HEIGHT, ROW = 440, 340, 24
@@ -27,21 +27,6 @@ def figures(report: AuditReport) -> list[Figure]:
     if known:
         drawn.append(_slices(known, float(report.settings.get("max_auc", 0.6)), section))
     return drawn
-
-
-def allowed(claim: Claim, rate: np.ndarray) -> np.ndarray:
-    """The greatest true positive rate of any attack, under a guarantee (Kairouz, Oh & Viswanath 2015).
-
-    Parameters
-    ----------
-    claim
-        The guarantee.
-    rate
-        False positive rates, of shape ``(points,)``.
-    """
-    low = math.exp(min(claim.epsilon, 500)) * rate + claim.delta
-    high = 1 - math.exp(-claim.epsilon) * (1 - claim.delta - rate)
-    return np.clip(np.minimum(low, high), 0, 1)
 
 
 def _roc(section: AuditSection) -> Figure:
@@ -82,7 +67,7 @@ def _roc(section: AuditSection) -> Figure:
         "for a member. The thin line is a coin’s toss"
     )
     if section.claim is not None:
-        most = allowed(section.claim, grid)
+        most = roc.allowed(grid, section.claim)
         edge = [{"fpr": float(a), "tpr": float(b)} for a, b in zip(grid, most, strict=True)]
         bound = alt.Chart(alt.Data(values=edge)).mark_line(color=INK, strokeDash=[5, 3], strokeWidth=1.5)
         layers.append(bound.encode(x=x, y=y))

@@ -318,19 +318,26 @@ def power_at(members: np.ndarray, others: np.ndarray, rate: float, level: float)
     )
 
 
-def allowed(rate: float, claim: Claim) -> float:
-    """The greatest true positive rate that a guarantee allows (Kairouz, Oh & Viswanath 2015).
+def allowed(rates: np.ndarray | float, claim: Claim) -> np.ndarray:
+    """The greatest true positive rates that a guarantee allows (Kairouz, Oh & Viswanath 2015).
+
+    Parameters
+    ----------
+    rates
+        False positive rates, of any shape.
+    claim
+        The guarantee.
 
     Examples
     --------
     >>> from tfx_trust.components.privacy.config import Claim
-    >>> round(allowed(0.01, Claim(epsilon=1.0, delta=1e-5)), 4)
-    0.0272
+    >>> allowed(np.array([0.01, 0.5]), Claim(epsilon=1.0, delta=1e-5)).round(4).tolist()
+    [0.0272, 0.8161]
     """
     # exp overflows where either bound is 1 for every purpose.
     factor = np.exp(min(claim.epsilon, 700.0))
-    most = min(factor * rate + claim.delta, 1 - (1 - claim.delta - rate) / factor)
-    return float(np.clip(most, 0.0, 1.0))
+    most = np.minimum(factor * rates + claim.delta, 1 - (1 - claim.delta - rates) / factor)
+    return np.clip(most, 0.0, 1.0)
 
 
 # The picture

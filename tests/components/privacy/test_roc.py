@@ -180,13 +180,22 @@ def test_randomized_response_reaches_what_is_allowed(epsilon: float) -> None:
     assert roc.allowed(1 - share, claim) == pytest.approx(share)
 
 
+def test_the_bound_of_a_claim_is_that_of_its_hypothesis_tests() -> None:
+    """TPR <= min(e^eps FPR + delta, 1 - e^-eps (1 - delta - FPR)): at 0, at 1, and where both meet."""
+    claim = Claim(epsilon=np.log(3), delta=0.1)
+    rates = np.array([0.0, 0.1, 0.225, 0.5, 1.0])
+    assert roc.allowed(rates, claim) == pytest.approx([0.1, 0.4, 0.775, 1 - 0.4 / 3, 1.0])
+
+
 @given(st.floats(1e-3, 900), st.floats(0, 0.1), st.floats(0.0, 1.0))
 def test_what_is_allowed_lies_between_chance_and_one(epsilon: float, delta: float, rate: float) -> None:
     claim = Claim(epsilon=epsilon, delta=delta)
     found = roc.allowed(rate, claim)
     assert min(1.0, rate + delta) - 1e-9 <= found <= 1
     # The same region from the other side: a false negative rate and its true negative rate.
-    assert roc.allowed(1 - found, claim) == pytest.approx(1 - rate, abs=1e-6) or found == 1
+    # What 1 - found is off by comes back e^epsilon times as large.
+    off = max(1e-6, math.exp(min(epsilon, 700)) * 2.0**-52)
+    assert roc.allowed(1 - found, claim) == pytest.approx(1 - rate, abs=off) or found == 1
 
 
 # The picture
