@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tfx_trust.components.leakage.config import FEATURES, FEATURES_AND_LABEL, FEATURES_EXCLUDED
 from tfx_trust.components.leakage.report import (
@@ -17,9 +17,6 @@ from tfx_trust.components.leakage.report import (
 )
 from tfx_trust.components.page import words
 from tfx_trust.components.report import Estimate, Finding, Severity, Verdict, format_number
-
-if TYPE_CHECKING:
-    from tfx_trust.components.page.charts import Figure
 
 OVERLAP_FIGURE = "Eval examples that also stand in train"
 FEATURES_FIGURE = "What each feature alone tells of the label"
@@ -206,11 +203,6 @@ def _unseen_around(report: LeakageReport) -> Iterator[Unseen]:
             "input",
             ("schema",),
         )
-
-
-def titled(figures: Sequence[Figure], title: str) -> Figure | None:
-    """The figure of that title, if there is one."""
-    return next((figure for figure in figures if figure.title == title), None)
 
 
 def key(name: str) -> str:

@@ -63,28 +63,3 @@ def group(value: dict[str, str]) -> str:
 def figure(figures: Sequence[Figure]) -> Figure | None:
     """The curve, if it was drawn."""
     return next(iter(figures), None)
-
-
-def interval(estimate: Estimate, digits: int = 1) -> str:
-    """An interval in per cent, as ``60.1 to 65.7``; empty where there is none.
-
-    Examples
-    --------
-    >>> interval(Estimate(value=0.63, low=0.601, high=0.657))
-    '60.1 to 65.7'
-    """
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return " to ".join(percent(end, digits).removesuffix(" %") for end in (estimate.low, estimate.high))
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """A share in per cent, with a proper minus, and none before nothing.
-
-    Examples
-    --------
-    >>> percent(0.6293), percent(-0.0123, 2), percent(-0.0000001)
-    ('62.9 %', '−1.23 %', '0.0 %')
-    """
-    text = f"{100 * value:.{digits}f}"
-    return f"{text.removeprefix('-') if float(text) == 0 else text.replace('-', '−')} %"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tfx_trust.components.page import words
 from tfx_trust.components.privacy.report import (
     Guarantee,
-    Ledger,
     LedgerEntry,
     Mechanism,
     PrivacyReport,
@@ -18,9 +16,6 @@ from tfx_trust.components.privacy.report import (
 )
 from tfx_trust.components.privacy.words import rounded_up
 from tfx_trust.components.report import format_number
-
-if TYPE_CHECKING:
-    from tfx_trust.components.page.charts import Figure
 
 CURVE_FIGURE = "Epsilon over the steps"
 TRADEOFF_FIGURE = "What other epsilons cost"
@@ -89,7 +84,7 @@ def factor(epsilon: float) -> str:
     return format_number(math.ceil(value)) if value >= 1000 else f"{rounded_up(value):.3g}"
 
 
-def share(value: float, digits: int = 1) -> str:
+def share(value: float) -> str:
     """A probability in per cent, never rounded up to certainty.
 
     Examples
@@ -97,8 +92,7 @@ def share(value: float, digits: int = 1) -> str:
     >>> share(0.9526), share(0.99997)
     ('95.3 %', '99.9 %')
     """
-    scale = 10**digits
-    return f"{min(round(100 * value * scale), 100 * scale - 1) / scale:.{digits}f} %"
+    return f"{min(round(100 * value, 1), 99.9):.1f} %"
 
 
 def one_in(delta: float) -> str:
@@ -130,11 +124,6 @@ def small(value: float) -> str:
     return f"{value:.3g}"
 
 
-def figure(figures: Sequence[Figure], title: str) -> Figure | None:
-    """The chart of this title, if it was drawn."""
-    return next((item for item in figures if item.title == title), None)
-
-
 def neighbours(guarantee: Guarantee, section: PrivacySection) -> str:
     """What the guarantee is between, in words.
 
@@ -144,11 +133,6 @@ def neighbours(guarantee: Guarantee, section: PrivacySection) -> str:
     if shuffled and guarantee.adjacency == "add_or_remove_one":
         return "one example being there or its place left blank"
     return ADJACENCIES[guarantee.adjacency]
-
-
-def method(guarantee: Guarantee) -> str:
-    """How an epsilon was computed, in words."""
-    return f"{guarantee.accountant.upper()}, {ADJACENCIES[guarantee.adjacency]}"
 
 
 def covered(section: PrivacySection) -> list[Mechanism]:
@@ -184,19 +168,10 @@ def spans(entry: LedgerEntry) -> str:
 
 def when(entry: LedgerEntry) -> str:
     """When a training was, as people write it; empty where it is not known."""
-    import datetime
-
     try:
         return words.moment(datetime.datetime.fromisoformat(entry.created.replace("Z", "+00:00")))
     except ValueError:
         return entry.created
-
-
-def used(ledger: Ledger) -> float | None:
-    """Share of the budget that is spent, in per cent; none without a budget."""
-    if ledger.budget is None or ledger.total is None:
-        return None
-    return 100 * min(1.0, ledger.total / ledger.budget)
 
 
 def headline(report: PrivacyReport) -> str:

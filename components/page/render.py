@@ -96,6 +96,7 @@ def _environment() -> jinja2.Environment:
         overview=overview,
         privacy=privacy,
         release=release,
+        titled=_titled,
         values=values,
         words=words,
     )
@@ -117,6 +118,11 @@ def _section(report: Report) -> dict[str, Any]:
 
 def _has_page(weighed: Weighed) -> bool:
     return weighed.kind == "report" and bool(weighed.component)
+
+
+def _titled(figures: Sequence[Figure], title: str) -> Figure | None:
+    """The figure of that title, if it was drawn."""
+    return next((figure for figure in figures if figure.title == title), None)
 
 
 def _figures(report: Report) -> Sequence[Figure]:

@@ -1,4 +1,4 @@
-"""The words of the pages: verdicts, counts, times and durations as people say them."""
+"""The words of the pages: verdicts, counts, shares, times and durations as people say them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime
 from collections import Counter
 from collections.abc import Iterable
 
-from tfx_trust.components.report import Finding, Report, Severity, Verdict
+from tfx_trust.components.report import Estimate, Finding, Report, Severity, Verdict
 
 VERDICTS = {
     Verdict.PASS: "Pass",
@@ -127,3 +127,28 @@ def plural(count: int, noun: str) -> str:
     ('1 node', '3 nodes')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share in per cent, with a proper minus, and none before nothing.
+
+    Examples
+    --------
+    >>> percent(0.6293), percent(-0.0123, 2), percent(-0.0000001)
+    ('62.9 %', '−1.23 %', '0.0 %')
+    """
+    text = f"{100 * value:.{digits}f}"
+    return f"{text.removeprefix('-') if float(text) == 0 else text.replace('-', '−')} %"
+
+
+def interval(share: Estimate, digits: int = 1) -> str:
+    """The interval of a share in per cent, as ``60.1 to 65.7``; empty where there is none.
+
+    Examples
+    --------
+    >>> interval(Estimate(value=0.63, low=0.601, high=0.657))
+    '60.1 to 65.7'
+    """
+    if share.low is None or share.high is None:
+        return ""
+    return " to ".join(percent(end, digits).removesuffix(" %") for end in (share.low, share.high))

@@ -13,7 +13,6 @@ from tfx_trust.components.privacy.report import (
     AttackName,
     AuditSection,
     CanaryAudit,
-    Guesses,
     Inference,
     SliceExposure,
 )
@@ -66,7 +65,6 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
     if audit is None:
         yield from _without_canaries(section)
         return
-    best = max(audit.guesses, key=lambda item: (item.epsilon, item.guesses))
     shown = f"With {_level(audit.level)} confidence, epsilon is at least {_number(audit.epsilon)}"
     if claim is None:
         yield Finding(
@@ -74,9 +72,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             severity=Severity.INFO,
             subject="epsilon",
             statistic=_epsilon(audit),
-            message=(
-                f"{_guessed(audit, best)} {shown}. No guarantee is claimed that this could be held against."
-            ),
+            message=(f"{_guessed(audit)} {shown}. No guarantee is claimed that this could be held against."),
         )
     elif audit.verdict is Verdict.FAIL:
         yield Finding(
@@ -85,7 +81,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             subject="epsilon",
             statistic=_epsilon(audit),
             threshold=claim.epsilon,
-            message=f"The claimed guarantee ({_claimed(section)}) does not hold. {_guessed(audit, best)} "
+            message=f"The claimed guarantee ({_claimed(section)}) does not hold. {_guessed(audit)} "
             f"Under the guarantee that hardly ever happens. {shown}.",
             remedy="Do not rely on the guarantee. Look whether all of the training went through "
             "make_private, with the right number of examples and really Poisson batches; then train anew.",
@@ -183,7 +179,8 @@ def _beyond_guarantee(section: AuditSection) -> Iterator[Finding]:
     )
 
 
-def _guessed(audit: CanaryAudit, best: Guesses) -> str:
+def _guessed(audit: CanaryAudit) -> str:
+    best = audit.best
     return (
         f"Of {audit.count:,} made-up examples (canaries) a coin decided which to train on; of "
         f"{best.guesses:,} guesses which those were, by what the model says of them, {best.correct:,} are "

@@ -332,6 +332,11 @@ class CanaryAudit(Model):
     verdict: Verdict
     """Fail where the bound is above the claim; not_run without a claim."""
 
+    @property
+    def best(self) -> Guesses:
+        """Those that the bound rests on: of equal ones the most guesses."""
+        return max(self.guesses, key=lambda item: (item.epsilon, item.guesses))
+
 
 class Inference(Model):
     """An attacker who knows the rest of an example and asks the model for a sensitive feature."""

@@ -1,4 +1,4 @@
-"""Gives the tests of this folder the module of samples beside them."""
+"""Gives the tests of this folder the modules of samples beside them."""
 
 import importlib.util
 import sys
@@ -16,6 +16,11 @@ charts.VALIDATED = True
 @pytest.fixture(scope="session")
 def leakage_samples() -> ModuleType:
     return _module("leakage_samples")
+
+
+@pytest.fixture(scope="session")
+def privacy_samples() -> ModuleType:
+    return _module("privacy_samples")
 
 
 @pytest.fixture(scope="session")
