@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfx_trust.components.privacy.clipping.losses import weighed
 from tfx_trust.components.privacy.noise import in_xla
 
 
@@ -56,7 +57,7 @@ class Batch:
         """Which of the rows of `values` have a weight, each by itself, whatever rows there are beside it."""
         if self.sample_weight is None:
             return tf.ones([tf.shape(values)[0]], tf.bool)
-        return _weighed(self.sample_weight)
+        return weighed(self.sample_weight)
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
         """Mean over the examples; 0 if there are none."""
@@ -79,19 +80,9 @@ def _tensor(leaf: Any) -> Any:
     return leaf if leaf is None or tf.is_tensor(leaf) else tf.convert_to_tensor(leaf)
 
 
-def _weighed(sample_weight: Any) -> tf.Tensor:
-    """Which rows have any weight that is not 0."""
-    some = [
-        tf.reduce_any(tf.reshape(weight != 0, [tf.shape(weight)[0], -1]), axis=1)
-        for weight in keras.tree.flatten(sample_weight)
-        if weight is not None
-    ]
-    return some[0] if len(some) == 1 else tf.reduce_any(tf.stack(some), axis=0)
-
-
 def _used(sample_weight: Any) -> tf.Tensor:
     """Rows up to the last one of any weight."""
-    some = _weighed(sample_weight)
+    some = weighed(sample_weight)
     return tf.reduce_max(tf.where(some, tf.range(1, tf.shape(some)[0] + 1), 0))
 
 

@@ -47,6 +47,18 @@ def to_rank(by_example: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(by_example, [-1] + [1] * (len(tensor.shape) - 1))
 
 
+def mask_of(tensor: Any) -> tf.Tensor | None:
+    """The mask that Keras keeps with a tensor."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def with_mask(tensor: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """The tensor, with such a mask."""
+    if mask is not None:
+        tensor._keras_mask = mask
+    return tensor
+
+
 class Observed(Protocol):
     """A layer whose calls can be kept."""
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.privacy.clipping import bookkeeping
-from tfx_trust.components.privacy.clipping.losses import ExampleLosses
+from tfx_trust.components.privacy.clipping.losses import ExampleLosses, weighed
 from tfx_trust.components.privacy.clipping.plan import check_trainable, plan, same
 from tfx_trust.components.privacy.clipping.trial import try_out
 from tfx_trust.components.privacy.report import LayerRule
@@ -123,7 +123,8 @@ class Engine:
         )
         norms = tf.where(finite, norms, float("inf"))
         if sample_weight is not None:
-            norms, losses, *parts = _weighted_rows(sample_weight, [norms, losses, *parts])
+            counted = weighed(sample_weight)
+            norms, losses, *parts = (tf.where(counted, each, 0.0) for each in (norms, losses, *parts))
         return Clipped(list(sums), norms, losses, y_pred, list(parts))
 
     def regularization_gradients(self) -> list[tf.Tensor | None]:
@@ -174,14 +175,3 @@ class Engine:
                         "compile example by example; compile the model with jit_compile=False, or make the "
                         "layer with unroll=True"
                     )
-
-
-def _weighted_rows(sample_weight: Any, by_example: list[tf.Tensor]) -> list[tf.Tensor]:
-    """The values, 0 where an example has no weight at all, whatever else they are there."""
-    counted = None
-    for weight in keras.tree.flatten(sample_weight):
-        some = tf.convert_to_tensor(weight) != 0
-        if len(some.shape) > 1:
-            some = tf.reduce_any(some, axis=list(range(1, len(some.shape))))
-        counted = some if counted is None else counted | some
-    return [tf.where(counted, each, 0.0) for each in by_example]

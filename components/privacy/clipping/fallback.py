@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfx_trust.components.privacy.clipping import terms
-from tfx_trust.components.privacy.clipping.capture import Call, Watch
+from tfx_trust.components.privacy.clipping.capture import Call, Watch, mask_of, with_mask
 from tfx_trust.components.privacy.clipping.rules import Rule
 
 # TensorFlow corrupts memory where oneDNN multiplies (n, 1, rows, D) by a matrix (tensorflow#117700), which is
@@ -195,15 +195,3 @@ def _batch_of(example: tf.Tensor, twice: bool, zero: bool = False) -> tf.Tensor:
 
 def _has_rows(value: Any) -> bool:
     return tf.is_tensor(value) and len(value.shape) > 0
-
-
-def mask_of(tensor: Any) -> tf.Tensor | None:
-    """The mask that Keras keeps with a tensor."""
-    return getattr(tensor, "_keras_mask", None)
-
-
-def with_mask(tensor: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """The tensor, with such a mask."""
-    if mask is not None:
-        tensor._keras_mask = mask
-    return tensor

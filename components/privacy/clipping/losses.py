@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.privacy.clipping.capture import mask_of
 
 _MIXING = "mean_with_sample_weight"
 # Made-up examples, the one among them that is looked at, and entries of their axes of no fixed length.
@@ -84,6 +85,17 @@ class ExampleLosses:
         return twin(y, y_pred, sample_weight), parts
 
 
+def weighed(sample_weight: Any) -> tf.Tensor:
+    """Which examples have any weight that is not 0, of shape ``(batch,)``."""
+    some = []
+    for weight in keras.tree.flatten(sample_weight):
+        if weight is not None:
+            used = tf.convert_to_tensor(weight) != 0
+            axes = list(range(1, len(used.shape)))
+            some.append(tf.reduce_any(used, axis=axes) if axes else used)
+    return some[0] if len(some) == 1 else tf.reduce_any(tf.stack(some), axis=0)
+
+
 def _by_example(loss: Any, parts: list[tf.Tensor], tried: set[Any]) -> Any:
     def call(y: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         found = _example_losses(loss, y, y_pred, sample_weight, tried)
@@ -99,7 +111,7 @@ def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any, tried: s
             f"loss {loss.name!r} ({type(loss).__name__}) has a __call__ of its own; override `call`, which "
             "returns one value an example, instead"
         )
-    mask = _mask_of(y_pred)
+    mask = mask_of(y_pred)
     predicted = keras.tree.map_structure(
         lambda each: keras.ops.convert_to_tensor(each, dtype=loss.dtype), y_pred
     )
@@ -112,7 +124,7 @@ def _example_losses(loss: Any, y: Any, y_pred: Any, sample_weight: Any, tried: s
             "reduced over the batch; return one value an example (the mean over the last axis, not over "
             "all) and leave the rest to Keras"
         )
-    inner = _mask_of(values)
+    inner = mask_of(values)
     if inner is not None:
         mask = inner if mask is None else mask & inner
     weights = None
@@ -169,10 +181,6 @@ def _check_apart(loss: Any, y: Any, y_pred: Any, tried: set[Any]) -> None:
 
 def _close(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
-def _mask_of(tensor: Any) -> Any:
-    return getattr(tensor, "_keras_mask", None)
 
 
 def _differ(found: int | None, expected: int | None) -> bool:

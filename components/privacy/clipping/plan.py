@@ -104,9 +104,6 @@ def _check_model(model: keras.Model) -> None:
         raise InputError(f"{name} has no trainable weights; set `trainable` of the layers to train")
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
         raise InputError(f"{name} scales its loss for mixed precision; compile it with the inner optimizer")
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1:
-        raise InputError(f"{name} was made for {replicas} replicas; private training runs on one")
 
 
 def _visit(layer: keras.Layer, trained: set[int], made: Plan, seen: set[int]) -> None:
