@@ -16,9 +16,10 @@ from poisson import p_values
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 from tfx_trust.components.errors import InputError, UsageError
-from tfx_trust.components.privacy import records as module
+from tfx_trust.components.privacy import storage as storage_module
 from tfx_trust.components.privacy.config import PrivacySettings
 from tfx_trust.components.privacy.data import PrivateData, private_data
+from tfx_trust.components.privacy.record_files import Parse, Records
 from tfx_trust.components.privacy.records import private_records, private_transformed
 
 ROWS = 1_000
@@ -112,15 +113,15 @@ def test_batches_of_a_stream_do_not_depend_on_how_many_a_pass_gathers(
     files: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = 0
-    raw = module._Records.raw
+    raw = Records.raw
 
     def counted(records: Any) -> Any:
         nonlocal passes
         passes += 1
         return raw(records)
 
-    monkeypatch.setattr(module, "STREAM_LIMIT", limit)
-    monkeypatch.setattr(module._Records, "raw", counted)
+    monkeypatch.setattr(storage_module, "STREAM_LIMIT", limit)
+    monkeypatch.setattr(Records, "raw", counted)
     found = private_records(files, parse, settings_of(), storage="streamed")
     assert as_lists(found) == as_lists(private_records(files, parse, settings_of(), storage="memory"))
     # One to count and one for the data in memory, besides those of batches: at most an epoch's each.
@@ -171,7 +172,7 @@ def test_little_data_are_held_in_memory(files: str) -> None:
 def test_more_are_indexed_and_streamed_where_the_disk_has_no_room(
     files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MEMORY_LIMIT", 20_000)
+    monkeypatch.setattr(storage_module, "MEMORY_LIMIT", 20_000)
     expected = as_lists(private_records(files, parse, settings_of(), storage="memory"))
     data = private_records(files, parse, settings_of())
     assert data.storage == "indexed"
@@ -180,7 +181,7 @@ def test_more_are_indexed_and_streamed_where_the_disk_has_no_room(
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_copy", full)
+    monkeypatch.setattr(storage_module, "_copy", full)
     data = private_records(files, parse, settings_of())
     assert data.storage == "streamed"
     assert as_lists(data) == expected
@@ -504,9 +505,7 @@ def numbers_of_letters(serialized: tf.Tensor) -> tuple[Any, ...]:
         ),
     ],
 )
-def test_what_parse_may_not_return_is_refused(
-    files: str, tmp_path: Path, parse: module.Parse, message: str
-) -> None:
+def test_what_parse_may_not_return_is_refused(files: str, tmp_path: Path, parse: Parse, message: str) -> None:
     with pytest.raises(InputError) as caught:
         private_records(files, parse, settings_of())
     assert message in str(caught.value)
