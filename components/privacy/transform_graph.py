@@ -302,11 +302,10 @@ class _Graph:
     def value(self, capture: str) -> Any:
         """A constant as an array, none for a resource."""
         outer = self._outside[capture]
-        try:
-            # A single text comes as bytes.
-            return np.asarray(outer.numpy(), object if outer.dtype.name == "string" else None)
-        except (AttributeError, NotImplementedError, ValueError, RuntimeError):
+        if outer.dtype.name in ("resource", "variant"):
             return None
+        # A single text comes as bytes.
+        return np.asarray(outer.numpy(), object if outer.dtype.name == "string" else None)
 
     def file(self, capture: str) -> str | None:
         """The file that a table is made of, empty if of none; none for what is no table."""

@@ -142,6 +142,21 @@ def test_a_graph_without_analyzers_has_none(tmp_path):
     assert analyzers_of(folder) == []
 
 
+def test_a_variable_is_listed(tmp_path):
+    class Held(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.offset = tf.Variable(2.0)
+
+    def preprocessing_fn(inputs):
+        return {"age": inputs["age"] + tft.make_and_track_object(Held, name="held").offset}
+
+    folder = save_transform_graph(tmp_path / "graph", ROWS[:5], SPEC, preprocessing_fn)
+    (info,) = analyzers_of(folder)
+    assert info.name.endswith("/age")
+    assert info.what.endswith("in a variable or another resource")
+
+
 def test_a_missing_graph_is_unknown(tmp_path):
     with pytest.raises(UnknownAnalyzers, match="the transform graph cannot be loaded"):
         analyzers_of(str(tmp_path))
