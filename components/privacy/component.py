@@ -15,11 +15,9 @@ from tfx.utils import json_utils
 from tfx_trust.components.artifacts import PrivacyReport
 from tfx_trust.components.errors import UsageError
 from tfx_trust.components.privacy.audit_component import PrivacyAuditor
-from tfx_trust.components.privacy.config import PRIVACY, PrivateTrainingSettings
+from tfx_trust.components.privacy.config import PrivateTrainingSettings, check_custom_config
 from tfx_trust.components.privacy.driver import Driver
 from tfx_trust.components.privacy.executor import Executor
-
-__all__ = ["PrivacyAuditor", "PrivateTrainer"]
 
 __all__ = ["PrivacyAuditor", "PrivateTrainer"]
 
@@ -150,11 +148,8 @@ class PrivateTrainer(base_component.BaseComponent):
                 "canaries are asked for and canary_examples is not connected: give the raw examples that "
                 "they are to be made of"
             )
-        if isinstance(custom_config, Mapping) and PRIVACY in custom_config:
-            raise UsageError(
-                f"custom_config has {PRIVACY!r}, which PrivateTrainer itself puts there for run_fn; call "
-                "yours otherwise"
-            )
+        if isinstance(custom_config, Mapping):
+            check_custom_config(custom_config)
         optional = {
             "transform_graph": transform_graph,
             "schema": schema,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 
+from tfx_trust.components.errors import UsageError
 from tfx_trust.components.settings import Settings
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -17,8 +19,9 @@ Effect = Literal["note", "warn", "block"]
 
 PRIVACY = "privacy"
 """The key of ``fn_args.custom_config`` that has the privacy settings."""
-ADJACENCIES: tuple[Adjacency, ...] = ("add_or_remove_one", "replace_one")
-ACCOUNTANTS: tuple[AccountantName, ...] = ("pld", "rdp")
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+ADJACENCIES: tuple[Adjacency, ...] = get_args(Adjacency)
+ACCOUNTANTS: tuple[AccountantName, ...] = get_args(AccountantName)
 
 
 class AdaptiveClip(Settings):
@@ -291,8 +294,16 @@ class AuditSettings(Settings):
         return self
 
 
-def as_custom_config(settings: PrivacySettings) -> dict[str, Any]:
-    """The settings as ``run_fn`` gets them, in ``fn_args.custom_config["privacy"]``."""
-    return PrivacySettings.of(
-        {name: getattr(settings, name) for name in PrivacySettings.model_fields}
-    ).model_dump(mode="json")
+def check_custom_config(custom: Mapping[str, Any]) -> None:
+    """Refuses a user's ``custom_config`` that has something under `PRIVACY` already.
+
+    Raises
+    ------
+    UsageError
+        If it has.
+    """
+    if PRIVACY in custom:
+        raise UsageError(
+            f"custom_config has {PRIVACY!r}, which PrivateTrainer itself puts there for run_fn; call "
+            "yours otherwise"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from tfx.utils import path_utils
 from tfx_trust.components.artifacts import Artifacts, PrivacyReport, first, reference, write_report
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.privacy import judge, words
-from tfx_trust.components.privacy.config import PrivateTrainingSettings, as_custom_config
+from tfx_trust.components.privacy.config import PrivateTrainingSettings
 from tfx_trust.components.privacy.driver import refused_folder, take_snapshot
 from tfx_trust.components.privacy.ledger import BudgetExceeded, exceeds
 from tfx_trust.components.privacy.report import CanaryRecord, Leak, Mechanism
@@ -123,19 +124,12 @@ def _data(
     report_folder: str,
     folder: str,
 ) -> _Data:
-    from google.protobuf import json_format
-    from tfx.proto import trainer_pb2
-
     from tfx_trust.components import examples as files_io
 
-    train_args = json_format.Parse(exec_properties["train_args"], trainer_pb2.TrainArgs())
-    splits = list(train_args.splits) or ["train"]
     try:
         counted: int | None = sum(
             int(batch.shape[0])
-            for item in input_dict["examples"]
-            for split in splits
-            for path in files_io.split_files(item, split)
+            for path in _files(input_dict["examples"], exec_properties["train_args"], "train")
             for batch, _ in files_io.serialized_batches(path, files_io.BATCH_ROWS)
         )
     except InputError as error:
@@ -155,25 +149,14 @@ def _canaries(
     report_folder: str,
     folder: str,
 ) -> tuple[CanaryRecord, str]:
-    from google.protobuf import json_format
-    from tfx.proto import trainer_pb2
-
-    from tfx_trust.components import examples as files_io
     from tfx_trust.components.privacy import canaries
     from tfx_trust.components.standard import read_schema
 
     assert settings.canaries is not None
     assert settings.label is not None
-    eval_args = json_format.Parse(exec_properties["eval_args"], trainer_pb2.EvalArgs())
-    splits = list(eval_args.splits) or ["eval"]
     graph, schema = first(input_dict, "transform_graph"), first(input_dict, "schema")
     made = canaries.make(
-        [
-            path
-            for item in input_dict["canary_examples"]
-            for split in splits
-            for path in files_io.split_files(item, split)
-        ],
+        _files(input_dict["canary_examples"], exec_properties["eval_args"], "eval"),
         settings.canaries,
         label=settings.label,
         report_folder=report_folder,
@@ -182,6 +165,14 @@ def _canaries(
         schema=read_schema(schema) if schema else None,
     )
     return made.record, made.train_file
+
+
+def _files(examples: Sequence[artifact.Artifact], args: str, split: str) -> list[str]:
+    """The files of the splits that TrainArgs or EvalArgs, as JSON, name; of `split` if they name none."""
+    from tfx_trust.components.examples import split_files
+
+    splits = json.loads(args).get("splits") or [split]
+    return [path for item in examples for name in splits for path in split_files(item, name)]
 
 
 @dataclass(frozen=True)
@@ -221,7 +212,7 @@ def _for_run_fn(
     settings: PrivateTrainingSettings, data: _Data, analyzers: Sequence[Mechanism]
 ) -> dict[str, Any]:
     """The settings as ``run_fn`` gets them: a target epsilon is that of training and analyzers together."""
-    given = as_custom_config(settings)
+    given = settings.training.model_dump(mode="json")
     given["composed_with"] = [*settings.composed_with, *(item.model_dump(mode="json") for item in analyzers)]
     if settings.examples is not None and data.canaries is not None:
         given["examples"] = settings.examples + data.canaries.included

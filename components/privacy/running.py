@@ -9,8 +9,7 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from tfx_trust.components.artifacts import Artifacts
-from tfx_trust.components.errors import UsageError
-from tfx_trust.components.privacy.config import PRIVACY
+from tfx_trust.components.privacy.config import PRIVACY, check_custom_config
 from tfx_trust.components.privacy.recording import recording
 
 
@@ -60,11 +59,7 @@ class _Trainer(GenericExecutor):
     ) -> FnArgs:
         result = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         custom = dict(result.custom_config or {})
-        if PRIVACY in custom:
-            raise UsageError(
-                f"custom_config has {PRIVACY!r}, which PrivateTrainer itself puts there for run_fn; call "
-                "yours otherwise"
-            )
+        check_custom_config(custom)
         result.custom_config = {**custom, PRIVACY: self._settings}
         result.train_files = [*result.train_files, *self._further_files]
         return result

@@ -35,7 +35,6 @@ from tfx_trust.components.privacy.config import (
     PRIVACY,
     AuditSettings,
     PrivateTrainingSettings,
-    as_custom_config,
 )
 from tfx_trust.components.privacy.report import PrivacyReport
 from tfx_trust.components.privacy.sampled import Sampled
@@ -249,7 +248,7 @@ def private_settings(report: PrivacyReport, examples: int, trained: int) -> dict
         changed["examples"] = round(settings.examples * examples / trained)
     if settings.delta is not None and settings.delta * examples >= 1:
         changed["delta"] = None
-    return as_custom_config(settings.training.model_copy(update=changed))
+    return settings.training.model_copy(update=changed).model_dump(mode="json")
 
 
 @contextmanager
