@@ -7,14 +7,13 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tfx_trust.cli import reporting
 from tfx_trust.components.errors import UsageError
-from tfx_trust.components.privacy.config import ACCOUNTANTS, ADJACENCIES
+from tfx_trust.components.privacy.config import ACCOUNTANTS, ADJACENCIES, SAMPLINGS
 
 if TYPE_CHECKING:
     from tfx_trust.components.privacy.config import PrivacySettings
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 _ELSEWHERE = {"audit": "tfx_trust.cli.privacy_audit"}
-_SAMPLINGS = ("poisson", "shuffle")
 _ACCOUNTANTS = {"pld": "privacy loss distributions", "rdp": "Rényi divergences"}
 _NEIGHBOURS = {
     "add_or_remove_one": "one example more or less",
@@ -68,8 +66,8 @@ def _training_options(command: CommandT) -> CommandT:
         ),
         click.option(
             "--sampling",
-            type=click.Choice(_SAMPLINGS),
-            default=_SAMPLINGS[0],
+            type=click.Choice(SAMPLINGS),
+            default=SAMPLINGS[0],
             show_default=True,
             help="How batches come about: each example by itself, or cut from a shuffled dataset, for which "
             "no amplification by sampling is claimed.",
@@ -147,9 +145,9 @@ class _Planned:
 
 
 def _planned(options: dict[str, Any]) -> _Planned:
-    from tfx_trust.components.privacy.accounting import check_delta, default_delta
+    from tfx_trust.components.privacy.accounting import check_delta, delta_for
+    from tfx_trust.components.privacy.calibration import plan
     from tfx_trust.components.privacy.config import PrivacySettings
-    from tfx_trust.components.privacy.report import Mechanism
 
     given = {name: value for name, value in options.items() if value is not None}
     if ("epochs" in given) == ("steps" in given):
@@ -163,26 +161,18 @@ def _planned(options: dict[str, Any]) -> _Planned:
         )
     if settings.max_batch is not None and settings.sampling != "poisson":
         raise UsageError("--max-batch is for --sampling poisson; batches of a shuffled dataset are all equal")
-    delta = settings.delta if settings.delta is not None else default_delta(examples)
+    delta = delta_for(settings, examples)
     check_delta(delta, examples)
-    mechanism = Mechanism(
-        what="training",
-        noise_multiplier=settings.noise_multiplier or 1.0,
-        sampling=settings.sampling,
-        sampling_probability=settings.batch_size / examples,
-        steps=settings.steps_for(examples),
-        examples=examples,
-        max_batch=settings.max_batch,
-    )
-    return _Planned(settings, examples, delta, mechanism)
+    return _Planned(settings, examples, delta, plan(settings, examples, max_batch=settings.max_batch))
 
 
 def _spent(planned: _Planned, noise: float) -> dict[str, Any]:
     """All numbers, as they are written."""
     from tfx_trust.components.privacy.accounting import epsilon_of, passes
+    from tfx_trust.components.privacy.calibration import with_noise
 
     settings, mechanism = planned.settings, planned.mechanism
-    mechanism = mechanism.model_copy(update={"noise_multiplier": noise})
+    mechanism = with_noise(mechanism, noise)
     with reporting.working("accounting"):
         epsilon = epsilon_of(
             [mechanism], planned.delta, accountant=settings.accountant, adjacency=settings.adjacency
@@ -219,12 +209,7 @@ def _finish(numbers: dict[str, Any], json_file: str | None) -> None:
         return
     _say(numbers)
     if json_file is not None:
-        try:
-            Path(json_file).write_text(f"{text}\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"{json_file}: cannot be written ({error.strerror}); name another file"
-            ) from None
+        reporting.write_text(json_file, f"{text}\n")
         click.echo(f"numbers  {json_file}")
 
 

@@ -224,14 +224,21 @@ def _write(report: Report, json_file: str | None, html_file: str | None) -> None
     if html_file is not None:
         from tfx_trust.components.page import render_report
 
-        _write_text(html_file, render_report(report, str(Path(html_file).resolve().parent)))
+        write_text(html_file, render_report(report, str(Path(html_file).resolve().parent)))
     if json_file == STANDARD_OUTPUT:
         click.echo(report.to_json(), nl=False)
     elif json_file is not None:
-        _write_text(json_file, report.to_json())
+        write_text(json_file, report.to_json())
 
 
-def _write_text(path: str, text: str) -> None:
+def write_text(path: str, text: str) -> None:
+    """Writes a file that was asked for.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written.
+    """
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:

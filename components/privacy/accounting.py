@@ -86,6 +86,11 @@ def default_delta(examples: int) -> float:
     return float(examples) ** -_DEFAULT_POWER
 
 
+def delta_for(settings: PrivacySettings, examples: int) -> float:
+    """The delta of the settings, or the default for so many examples."""
+    return settings.delta if settings.delta is not None else default_delta(examples)
+
+
 def check_delta(delta: float, examples: int) -> None:
     """Refuses a delta that allows to publish an example.
 
@@ -283,6 +288,11 @@ def _check(delta: float, accountant: str, adjacency: str) -> None:
 
 
 # What mechanisms come down to
+
+
+def composed_with(settings: PrivacySettings) -> list[Mechanism]:
+    """What the settings name as released of the same examples besides."""
+    return [Mechanism.model_validate(item) for item in settings.composed_with]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from tfx_trust.components.errors import UsageError
 from tfx_trust.components.privacy.accounting import (
     Composition,
     check_delta,
-    default_delta,
+    composed_with,
+    delta_for,
     epsilon_of,
     passes,
     roughly,
@@ -75,30 +77,44 @@ def settle(settings: PrivacySettings, examples: int, others: Sequence[Mechanism]
             f"batch_size = {settings.batch_size:,}: above the number of examples, {examples:,}; make it at "
             "most that"
         )
-    delta = settings.delta if settings.delta is not None else default_delta(examples)
+    delta = delta_for(settings, examples)
     check_delta(delta, examples)
-    poisson = settings.sampling == "poisson"
-    planned = Mechanism(
+    cut = settings.sampling == "poisson" and settings.largest_batch < examples
+    planned = plan(settings, examples, max_batch=settings.largest_batch if cut else None)
+    if settings.epsilon is None:
+        return planned
+    noise = noise_for(
+        settings.epsilon,
+        delta,
+        planned,
+        [*composed_with(settings), *others],
+        accountant=settings.accountant,
+        adjacency=settings.adjacency,
+    )
+    return planned.model_copy(update={"noise_multiplier": noise})
+
+
+def plan(settings: PrivacySettings, examples: int, *, max_batch: int | None) -> Mechanism:
+    """The training that the settings plan; with a noise multiplier of 1 where it is yet to be found.
+
+    Parameters
+    ----------
+    settings
+        Of the training.
+    examples
+        N.
+    max_batch
+        Where Poisson batches are cut off; nowhere if none.
+    """
+    return Mechanism(
         what="training",
         noise_multiplier=settings.noise_multiplier or 1.0,
         sampling=settings.sampling,
         sampling_probability=settings.batch_size / examples,
         steps=settings.steps_for(examples),
         examples=examples,
-        max_batch=settings.largest_batch if poisson and settings.largest_batch < examples else None,
+        max_batch=max_batch,
     )
-    if settings.epsilon is None:
-        return planned
-    composed = [Mechanism.model_validate(item) for item in settings.composed_with]
-    noise = noise_for(
-        settings.epsilon,
-        delta,
-        planned,
-        [*composed, *others],
-        accountant=settings.accountant,
-        adjacency=settings.adjacency,
-    )
-    return planned.model_copy(update={"noise_multiplier": noise})
 
 
 def noise_for(
@@ -148,21 +164,17 @@ def noise_for(
     if mechanism.steps == 0:
         raise UsageError(f"{mechanism.what}: no steps, so that no noise is needed; plan at least one")
 
-    def spent(noise: float) -> float:
-        return epsilon_of(
-            [with_noise(mechanism, noise), *others], delta, accountant=accountant, adjacency=adjacency
-        )
-
-    _check_reachable(epsilon, delta, mechanism, others, accountant, adjacency)
-    inputs = _inputs(epsilon, delta, mechanism, others, accountant, adjacency)
+    target = _Target(epsilon, delta, mechanism, others, accountant, adjacency)
+    _check_reachable(target)
+    inputs = _inputs(target)
     for recalled in (_known.get(inputs), _recall(inputs)):
-        if recalled is not None and _fits(spent(recalled), epsilon):
+        if recalled is not None and target.fits(target.spent(recalled)):
             _known[inputs] = recalled
             return recalled
-    found = _closed(epsilon, delta, mechanism, others, accountant, adjacency)
-    if found is None or not _fits(spent(found), epsilon):
-        found = _searched(epsilon, delta, mechanism, others, accountant, adjacency)
-    if spent(found) > epsilon:
+    found = _closed(target)
+    if found is None or not target.fits(target.spent(found)):
+        found = _searched(target)
+    if target.spent(found) > epsilon:
         raise UsageError(f"epsilon = {epsilon:g} cannot be reached by any noise; raise epsilon")
     _known[inputs] = found
     _remember(inputs, found)
@@ -174,34 +186,61 @@ def with_noise(mechanism: Mechanism, noise: float) -> Mechanism:
     return mechanism.model_copy(update={"noise_multiplier": noise})
 
 
-def _fits(found: float, epsilon: float) -> bool:
-    return epsilon * (1 - TOLERANCE) < found <= epsilon
+@dataclass(frozen=True)
+class _Target:
+    """What `noise_for` was asked: an epsilon, and all that it depends on beside the noise."""
+
+    epsilon: float
+    delta: float
+    mechanism: Mechanism
+    others: Sequence[Mechanism]
+    accountant: AccountantName
+    adjacency: Adjacency
+
+    def spent(
+        self,
+        noise: float,
+        *,
+        by: Callable[..., float] = epsilon_of,
+        accountant: AccountantName | None = None,
+    ) -> float:
+        """Epsilon of all together at a noise multiplier."""
+        return by(
+            [with_noise(self.mechanism, noise), *self.others],
+            self.delta,
+            accountant=accountant or self.accountant,
+            adjacency=self.adjacency,
+        )
+
+    def spent_besides(self, accountant: AccountantName) -> float:
+        """Epsilon of the others alone."""
+        return epsilon_of(self.others, self.delta, accountant=accountant, adjacency=self.adjacency)
+
+    def fits(self, found: float) -> bool:
+        """Whether an epsilon is the target, but for the tolerance."""
+        return self.epsilon * (1 - TOLERANCE) < found <= self.epsilon
 
 
-def _check_reachable(
-    epsilon: float,
-    delta: float,
-    mechanism: Mechanism,
-    others: Sequence[Mechanism],
-    accountant: AccountantName,
-    adjacency: Adjacency,
-) -> None:
+def _check_reachable(target: _Target) -> None:
     """Refuses a target that no noise is enough for, and says what stands in its way."""
+    epsilon, delta, mechanism = target.epsilon, target.delta, target.mechanism
     # By either accountant, it is infinite where delta is used up.
-    limit = epsilon_of([with_noise(mechanism, _MOST_NOISE)], delta, accountant="rdp", adjacency=adjacency)
-    extra = Composition.of([mechanism, *others]).extra_delta
+    limit = epsilon_of(
+        [with_noise(mechanism, _MOST_NOISE)], delta, accountant="rdp", adjacency=target.adjacency
+    )
+    extra = Composition.of([mechanism, *target.others]).extra_delta
     if extra >= delta:
         raise UsageError(
             f"delta = {delta:g} is used up by what is released besides noise ({extra:g}, such as thresholds "
             "that hide rare values); raise delta, or release less"
         )
-    if accountant == "rdp" and not limit <= epsilon:
+    if target.accountant == "rdp" and not limit <= epsilon:
         raise UsageError(
             f"epsilon = {epsilon:g} cannot be shown by accountant 'rdp': batches of more than "
             f"{mechanism.max_batch} examples are cut, and too often; raise max_batch, or take accountant "
             "'pld'"
         )
-    besides = epsilon_of(others, delta, accountant=accountant, adjacency=adjacency)
+    besides = target.spent_besides(target.accountant)
     if besides >= epsilon:
         raise UsageError(
             f"epsilon = {epsilon:g} cannot be reached: what is released besides {mechanism.what} costs "
@@ -212,55 +251,34 @@ def _check_reachable(
 # Search
 
 
-def _closed(
-    epsilon: float,
-    delta: float,
-    mechanism: Mechanism,
-    others: Sequence[Mechanism],
-    accountant: AccountantName,
-    adjacency: Adjacency,
-) -> float | None:
+def _closed(target: _Target) -> float | None:
     """By the Gaussian mechanism's closed form (Balle & Wang 2018, Theorem 8), where nothing is sampled."""
-    composed = Composition.of([mechanism, *others])
-    if accountant != "pld" or composed.sampled:
+    mechanism = target.mechanism
+    composed = Composition.of([mechanism, *target.others])
+    if target.accountant != "pld" or composed.sampled:
         return None
-    sides = 2.0 if adjacency == "replace_one" else 1.0
-    total = dp_accounting.get_sigma_gaussian(epsilon * _AIM, delta - composed.extra_delta) * sides
-    left = total**-2 - Composition.of(others).precision
+    sides = 2.0 if target.adjacency == "replace_one" else 1.0
+    delta = target.delta - composed.extra_delta
+    total = dp_accounting.get_sigma_gaussian(target.epsilon * _AIM, delta) * sides
+    left = total**-2 - Composition.of(target.others).precision
     if left <= 0:
         return None
     count = mechanism.steps if mechanism.sampling != "shuffle" else passes(mechanism)
     return _rounded(math.sqrt(count / left))
 
 
-def _searched(
-    epsilon: float,
-    delta: float,
-    mechanism: Mechanism,
-    others: Sequence[Mechanism],
-    accountant: AccountantName,
-    adjacency: Adjacency,
-) -> float:
+def _searched(target: _Target) -> float:
     """By Rényi divergences, then on a coarse grid of privacy losses, then as epsilon is told."""
-
-    def spent(by: Callable[..., float], name: AccountantName) -> Callable[[float], float]:
-        return lambda noise: by(
-            [with_noise(mechanism, noise), *others], delta, accountant=name, adjacency=adjacency
-        )
-
-    told = spent(epsilon_of, accountant)
-    if accountant == "rdp":
-        return _search(told, epsilon, 1.0, _SLOPE, lambda found, _: _fits(found, epsilon))[0]
-    # The others alone may cost more than the target by this bound.
-    besides = [
-        epsilon_of(others, delta, accountant=name, adjacency=adjacency) for name in ("rdp", accountant)
-    ]
-    target = epsilon + max(0.0, besides[0] - besides[1])
-    near = functools.partial(_near, target)
-    noise, slope = _search(spent(epsilon_of, "rdp"), target, 1.0, _SLOPE, near)
-    near = functools.partial(_near, epsilon)
-    noise, slope = _search(spent(roughly, accountant), epsilon, noise, slope, near)
-    return _search(told, epsilon, noise, slope, lambda found, _: _fits(found, epsilon))[0]
+    epsilon, noise, slope = target.epsilon, 1.0, _SLOPE
+    if target.accountant != "rdp":
+        # The others alone may cost more than the target by the first bound.
+        more = target.spent_besides("rdp") - target.spent_besides(target.accountant)
+        above = epsilon + max(0.0, more)
+        by_divergence = functools.partial(target.spent, accountant="rdp")
+        noise, slope = _search(by_divergence, above, noise, slope, functools.partial(_near, above))
+        on_coarse_grid = functools.partial(target.spent, by=roughly)
+        noise, slope = _search(on_coarse_grid, epsilon, noise, slope, functools.partial(_near, epsilon))
+    return _search(target.spent, epsilon, noise, slope, lambda found, _: target.fits(found))[0]
 
 
 def _near(target: float, found: float, width: float) -> bool:
@@ -328,14 +346,7 @@ def _rounded(noise: float) -> float:
 # Memory
 
 
-def _inputs(
-    epsilon: float,
-    delta: float,
-    mechanism: Mechanism,
-    others: Sequence[Mechanism],
-    accountant: AccountantName,
-    adjacency: Adjacency,
-) -> str:
+def _inputs(target: _Target) -> str:
     """All that the noise depends on, as text."""
 
     def numbers(it: Mechanism) -> dict[str, Any]:
@@ -344,12 +355,14 @@ def _inputs(
     known: dict[str, Any] = {
         "format": _FORMAT,
         "dp_accounting": metadata.version("dp-accounting"),
-        "epsilon": epsilon,
-        "delta": delta,
-        "mechanism": numbers(with_noise(mechanism, 1.0)),
-        "others": sorted((numbers(it) for it in others), key=lambda it: json.dumps(it, sort_keys=True)),
-        "accountant": accountant,
-        "adjacency": adjacency,
+        "epsilon": target.epsilon,
+        "delta": target.delta,
+        "mechanism": numbers(with_noise(target.mechanism, 1.0)),
+        "others": sorted(
+            (numbers(it) for it in target.others), key=lambda it: json.dumps(it, sort_keys=True)
+        ),
+        "accountant": target.accountant,
+        "adjacency": target.adjacency,
     }
     return json.dumps(known, sort_keys=True)
 

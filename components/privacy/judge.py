@@ -130,8 +130,8 @@ def planned(
     examples: int,
 ) -> Ledger:
     """The ledger as it will be after a training that has not begun."""
-    mechanisms = [training, *analyzers, *_elsewhere(settings)]
-    delta = _delta(settings, examples)
+    mechanisms = [training, *analyzers, *accounting.composed_with(settings)]
+    delta = accounting.delta_for(settings, examples)
     entry = account.here(
         mechanisms, epsilon=_epsilon(mechanisms, delta, settings), delta=delta, created=_now()
     )
@@ -143,16 +143,10 @@ def refused(book: Ledger, settings: PrivateTrainingSettings) -> PrivacyReport:
     here = book.entries[-1]
     return PrivacyReport(
         component=COMPONENT,
-        findings=[words.budget(book, exceeded=True), *words.ledger_notes(book)],
+        findings=[words.budget(book, ledger.spent_here(book), exceeded=True), *words.ledger_notes(book)],
         settings=settings.model_dump(mode="json"),
         privacy=PrivacySection(
-            guarantee=Guarantee(
-                epsilon=None,
-                delta=here.delta,
-                adjacency=settings.adjacency,
-                accountant=settings.accountant,
-                target=settings.epsilon,
-            ),
+            guarantee=_no_guarantee(here.delta, settings),
             scope="none",
             ledger=book,
             tradeoff=settings.tradeoff,
@@ -196,19 +190,13 @@ def _seen(observed: Observed, matched: _Matched | None) -> Iterator[Leak]:
 def _judged(observed: Observed, matched: _Matched | None, settings: PrivateTrainingSettings) -> _Judged:
     trained = [run for run in observed.runs if run.training.steps]
     examples = max((run.training.examples for run in trained), default=observed.examples or 1)
-    delta = _delta(settings, examples)
+    delta = accounting.delta_for(settings, examples)
     mechanisms = [*_trainings(trained), *observed.analyzers]
     voids = list(_voids(observed, matched, trained, delta, examples))
-    none = Guarantee(
-        epsilon=None,
-        delta=delta,
-        adjacency=settings.adjacency,
-        accountant=settings.accountant,
-        target=settings.epsilon,
-    )
+    none = _no_guarantee(delta, settings)
     if voids:
         return _Judged(none, voids=voids)
-    composed = [*mechanisms, *_elsewhere(settings)]
+    composed = [*mechanisms, *accounting.composed_with(settings)]
     if not math.isfinite(_epsilon(composed, delta, settings)):
         return _Judged(none, mechanisms, voids=[words.no_bound()])
     guarantee, alternatives = accounting.guarantees(composed, delta, settings)
@@ -222,16 +210,22 @@ def _judged(observed: Observed, matched: _Matched | None, settings: PrivateTrain
     return _Judged(guarantee, composed, alternatives, curve)
 
 
+def _no_guarantee(delta: float, settings: PrivateTrainingSettings) -> Guarantee:
+    return Guarantee(
+        epsilon=None,
+        delta=delta,
+        adjacency=settings.adjacency,
+        accountant=settings.accountant,
+        target=settings.epsilon,
+    )
+
+
 def _trainings(runs: Sequence[Any]) -> list[Mechanism]:
     """What each training released; the later ones of several are numbered."""
     return [
         run.mechanism.model_copy(update={"what": TRAINING if place == 1 else f"{TRAINING} {place}"})
         for place, run in enumerate(runs, 1)
     ]
-
-
-def _elsewhere(settings: PrivateTrainingSettings) -> list[Mechanism]:
-    return [Mechanism.model_validate(item) for item in settings.composed_with]
 
 
 def _voids(
@@ -266,10 +260,6 @@ def _once(trainings: Iterator[Training]) -> list[Training]:
         if item not in found:
             found.append(item)
     return found
-
-
-def _delta(settings: PrivateTrainingSettings, examples: int) -> float:
-    return settings.delta if settings.delta is not None else accounting.default_delta(examples)
 
 
 def _epsilon(mechanisms: Sequence[Mechanism], delta: float, settings: PrivateTrainingSettings) -> float:
@@ -360,5 +350,5 @@ def _about_spending(section: PrivacySection, settings: PrivateTrainingSettings) 
         yield words.no_ledger(limited=settings.budget is not None)
         return
     if book.budget is not None:
-        yield words.budget(book, exceeded=ledger.exceeds(book))
+        yield words.budget(book, ledger.spent_here(book), exceeded=ledger.exceeds(book))
     yield from words.ledger_notes(book)

@@ -150,9 +150,14 @@ def exceeds(ledger: Ledger) -> bool:
     return any(sum_ is None or sum_ > limit for sum_ in _touched(ledger))
 
 
+def spent_here(ledger: Ledger) -> float | None:
+    """The total of the data at hand: of the costliest of its spans, where spans are different data."""
+    return _greatest(_touched(ledger))
+
+
 def told(ledger: Ledger) -> str:
     """The ledger as text: what it comes to, and its entries."""
-    spent, before = _greatest(_touched(ledger)), ledger.total_before
+    spent, before = spent_here(ledger), ledger.total_before
     limit = "" if ledger.budget is None else f" of a budget of {ledger.budget:g}"
     sums = f"an amount that is not known{limit}" if spent is None else f"{spent:.4g}{limit}"
     if not ledger.by_span and before is not None:

@@ -372,10 +372,9 @@ def unmatched(patterns: Sequence[str]) -> Iterator[Finding]:
 # The budget
 
 
-def budget(ledger: Ledger, *, exceeded: bool) -> Finding:
+def budget(ledger: Ledger, spent: float | None, *, exceeded: bool) -> Finding:
     """How much of the budget is spent."""
     assert ledger.budget is not None
-    spent = _spent(ledger)
     earlier = len(ledger.entries) - 1
     before = f"{earlier:,} earlier {'entry' if earlier == 1 else 'entries'} and " if earlier else ""
     by = f"{before}this training"
@@ -406,16 +405,6 @@ def budget(ledger: Ledger, *, exceeded: bool) -> Finding:
         else "",
         evidence={"delta": ledger.delta, "entries": [_line(entry) for entry in ledger.entries[-_LISTED:]]},
     )
-
-
-def _spent(ledger: Ledger) -> float | None:
-    """The total of the data at hand: of the costliest of its spans, where spans are different data."""
-    spans = ledger.entries[-1].spans
-    if not spans or not ledger.by_span:
-        return ledger.total
-    totals = [ledger.by_span[str(span)] for span in spans]
-    known = [total for total in totals if total is not None]
-    return max(known) if len(known) == len(totals) else None
 
 
 def _line(entry: LedgerEntry) -> dict[str, object]:
