@@ -203,6 +203,8 @@ def _audited(
     canary: str | None,
     settings: AuditSettings,
 ) -> AuditReport:
+    import numpy as np
+
     from tfx_trust.components.files import format_of, read_table
     from tfx_trust.components.privacy.audit import audit_scores
 
@@ -215,16 +217,16 @@ def _audited(
         if name not in table.column_names:
             raise unknown(f"column of {paths[0]}", name, table.column_names)
     included = _truths(table, canary) if canary else None
-    rest = included < 0 if included is not None else None
+    rest = np.ones(table.num_rows, bool) if included is None else included < 0
     members = _truths(table, member)
-    missing = members < 0 if rest is None else (members < 0) & rest
+    missing = (members < 0) & rest
     if missing.any():
         raise InputError(
             f"column {member!r} is empty in {int(missing.sum()):,} rows, the first of them "
             f"{_row(missing)}; say of each example whether it is a member"
         )
     scores = {name: _numbers(table, column, name in _NEGATIVE) for name, column in columns.items()}
-    sides = [_side(table, scores, features, (members == is_member) & _or_all(rest)) for is_member in (1, 0)]
+    sides = [_side(table, scores, features, (members == is_member) & rest) for is_member in (1, 0)]
     canaries = None
     if included is not None:
         chosen = included >= 0
@@ -243,10 +245,6 @@ def _audited(
         canaries=canaries,
         not_run=_not_run(columns, canary),
     )
-
-
-def _or_all(rows: np.ndarray | None) -> np.ndarray | bool:
-    return True if rows is None else rows
 
 
 def _side(

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfx_trust.components.corrections import holm
 from tfx_trust.components.privacy import one_run, roc
 from tfx_trust.components.privacy.config import AuditSettings, Claim
 from tfx_trust.components.privacy.report import Attack, AttackName, Rate
-from tfx_trust.components.report import Estimate, Verdict
+from tfx_trust.components.privacy.verdicts import at_most, judge
+from tfx_trust.components.report import Verdict
 
 LEAST = 4
 """Fewest members, and fewest others, that anything can be computed of."""
@@ -105,11 +105,10 @@ def membership(
         ],
         roc=roc.points(members, others),
         p=p,
-        p_adjusted=p,
         epsilon=_shown(members, others, settings, claim, attacks),
         verdict=Verdict.INCONCLUSIVE,
     )
-    attack.verdict = _verdict(attack, settings)
+    _judge([attack], settings)
     return attack
 
 
@@ -125,19 +124,13 @@ def _shown(
     return one_run.bound(scores, included, delta, level, settings.seed).epsilon
 
 
-def _verdict(attack: Attack, settings: AuditSettings) -> Verdict:
-    if attack.p_adjusted is None:
-        return Verdict.INCONCLUSIVE
-    if attack.p_adjusted < 1 - settings.level:
-        return Verdict.FAIL
-    within = _below(attack.auc, settings.max_auc) and (
-        settings.max_advantage is None or _below(attack.advantage, settings.max_advantage)
-    )
-    return Verdict.PASS if within else Verdict.INCONCLUSIVE
+def _judge(found: Sequence[Attack], settings: AuditSettings) -> None:
+    def within(attack: Attack) -> bool:
+        return at_most(attack.auc, settings.max_auc) and (
+            settings.max_advantage is None or at_most(attack.advantage, settings.max_advantage)
+        )
 
-
-def _below(estimate: Estimate, limit: float) -> bool:
-    return estimate.high is not None and estimate.high <= limit
+    judge(found, settings.level, within)
 
 
 def all_of(
@@ -147,12 +140,9 @@ def all_of(
     claim: Claim | None,
 ) -> list[Attack]:
     """All attacks, judged together: p-values are corrected (Holm) for being several."""
-    names: Sequence[AttackName] = list(members)
     found = [
-        membership(name, members[name], others[name], settings, claim, attacks=len(names)) for name in names
+        membership(name, scores, others[name], settings, claim, attacks=len(members))
+        for name, scores in members.items()
     ]
-    tested = [attack for attack in found if attack.p is not None]
-    for attack, adjusted in zip(tested, holm([attack.p or 0.0 for attack in tested]), strict=True):
-        attack.p_adjusted = adjusted
-        attack.verdict = _verdict(attack, settings)
+    _judge(found, settings)
     return found

@@ -42,14 +42,23 @@ class Outputs:
     labels: np.ndarray
     slices: exposure.Values = field(default_factory=dict)
 
-    def check(self, what: str) -> None:
-        """Refuses what are no probabilities, or labels that are not among the classes.
+    def scores(self, what: str) -> dict[AttackName, np.ndarray]:
+        """Scores of each attack that needs nothing else, of shape ``(examples,)``.
+
+        Parameters
+        ----------
+        what
+            The examples, for messages.
 
         Raises
         ------
         InputError
-            With what was found.
+            If the outputs are no probabilities, or labels are not among the classes.
         """
+        self._check(what)
+        return attacks.by_outputs(np.asarray(self.probabilities, float), np.asarray(self.labels))
+
+    def _check(self, what: str) -> None:
         shape = np.shape(self.probabilities)
         if len(shape) != 2 or shape[1] < 2:
             raise InputError(
@@ -158,18 +167,11 @@ def audit_outputs(
     for outputs, what, further in zip(
         (members, others), ("members", "others"), lira or (None, None), strict=True
     ):
-        outputs.check(what)
-        found = attacks.by_outputs(np.asarray(outputs.probabilities, float), np.asarray(outputs.labels))
+        found = outputs.scores(what)
         if further is not None:
             found["lira"] = further
         scored.append(Scores(found, outputs.slices))
-    tossed = None
-    if canaries is not None:
-        canaries[0].check("canaries")
-        losses = attacks.by_outputs(
-            np.asarray(canaries[0].probabilities, float), np.asarray(canaries[0].labels)
-        )["loss"]
-        tossed = losses, canaries[1]
+    tossed = None if canaries is None else (canaries[0].scores("canaries")["loss"], canaries[1])
     return audit_scores(
         scored[0],
         scored[1],
@@ -193,7 +195,7 @@ def audit_scores(
     inferences: Sequence[Inference] = (),
     not_run: Mapping[str, str] | None = None,
 ) -> AuditReport:
-    """As :func:`audit`, where scores are known and outputs need not be.
+    """As :func:`audit_outputs`, where scores are known and outputs need not be.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ def audit_scores(
     canaries
         Scores of the canaries, greater ones speaking for having been trained on, and which were.
     settings, claim, claimed_by, inferences, not_run
-        As for :func:`audit`.
+        As for :func:`audit_outputs`.
     """
     _check(members, others)
     left_out = dict(not_run or {})

@@ -71,7 +71,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             check="canaries_told",
             severity=Severity.INFO,
             subject="epsilon",
-            statistic=_epsilon(audit),
+            statistic=_bound(audit.epsilon, audit.count),
             message=(f"{_guessed(audit)} {shown}. No guarantee is claimed that this could be held against."),
         )
     elif audit.verdict is Verdict.FAIL:
@@ -79,7 +79,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             check="claim_falsified",
             severity=Severity.FAIL,
             subject="epsilon",
-            statistic=_epsilon(audit),
+            statistic=_bound(audit.epsilon, audit.count),
             threshold=claim.epsilon,
             message=f"The claimed guarantee ({_claimed(section)}) does not hold. {_guessed(audit)} "
             f"Under the guarantee that hardly ever happens. {shown}.",
@@ -92,7 +92,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             check="claim_untested",
             severity=Severity.WARN,
             subject="epsilon",
-            statistic=_epsilon(audit),
+            statistic=_bound(audit.epsilon, audit.count),
             threshold=claim.epsilon,
             message=f"So few canaries cannot tell whether the claimed guarantee ({_claimed(section)}) "
             f"holds: had every guess about the {audit.count:,} of them been right, they would have shown an "
@@ -108,7 +108,7 @@ def _canaries(section: AuditSection) -> Iterator[Finding]:
             check="claim_not_falsified",
             severity=Severity.INFO,
             subject="epsilon",
-            statistic=_epsilon(audit),
+            statistic=_bound(audit.epsilon, audit.count),
             threshold=claim.epsilon,
             message=f"Not falsified: the claimed guarantee ({_claimed(section)}) survives. {shown} by what "
             f"the model gives away of {audit.count:,} canaries; they could have shown up to "
@@ -132,9 +132,7 @@ def _without_canaries(section: AuditSection) -> Iterator[Finding]:
             check="claim_untested",
             severity=Severity.WARN,
             subject="epsilon",
-            statistic=Estimate(
-                value=shown, count=section.members + section.others, method="one-run lower bound"
-            ),
+            statistic=_bound(shown, section.members + section.others),
             threshold=section.claim.epsilon,
             message=f"Membership inference cannot tell whether the claimed guarantee ({_claimed(section)}) "
             f"holds: of so few examples even a perfect attack would have shown an epsilon of "
@@ -147,7 +145,7 @@ def _without_canaries(section: AuditSection) -> Iterator[Finding]:
         check="claim_not_falsified",
         severity=Severity.INFO,
         subject="epsilon",
-        statistic=Estimate(value=shown, count=section.members + section.others, method="one-run lower bound"),
+        statistic=_bound(shown, section.members + section.others),
         threshold=section.claim.epsilon,
         message=f"Not falsified: the claimed guarantee ({_claimed(section)}) survives membership inference, "
         f"which shows with {_level(section.level)} confidence an epsilon of at least {_number(shown)}. That "
@@ -167,9 +165,7 @@ def _beyond_guarantee(section: AuditSection) -> Iterator[Finding]:
         check="membership_beyond_guarantee",
         severity=Severity.FAIL,
         subject="epsilon",
-        statistic=Estimate(
-            value=worst.epsilon or 0.0, count=worst.members + worst.others, method="one-run lower bound"
-        ),
+        statistic=_bound(worst.epsilon or 0.0, worst.members + worst.others),
         threshold=claim.epsilon,
         message=f"Members are told from others better than the claimed guarantee ({_claimed(section)}) "
         f"allows: the attack by {ATTACKS[worst.name]} shows, with {_level(section.level)} confidence, an "
@@ -206,8 +202,8 @@ def claim_in_words(claim: Claim) -> str:
     return f"epsilon {claim.epsilon:g} at delta {claim.delta:.2g}"
 
 
-def _epsilon(audit: CanaryAudit) -> Estimate:
-    return Estimate(value=audit.epsilon, count=audit.count, method="one-run lower bound")
+def _bound(epsilon: float, count: int) -> Estimate:
+    return Estimate(value=epsilon, count=count, method="one-run lower bound")
 
 
 def _evidence(audit: CanaryAudit) -> dict[str, object]:

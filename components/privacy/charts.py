@@ -58,11 +58,13 @@ def _curve(section: PrivacySection) -> Figure:
 
 def _tradeoff(section: PrivacySection) -> Figure:
     metrics = list(dict.fromkeys(point.metric for point in section.tradeoff))
-    panels = [_panel([point for point in section.tradeoff if point.metric == name]) for name in metrics]
-    marked = section.guarantee.epsilon
+    panels = [
+        _panel([point for point in section.tradeoff if point.metric == name], section.guarantee.epsilon)
+        for name in metrics
+    ]
     rows = len({point.epsilon for point in section.tradeoff})
     trainings = max(point.count for point in section.tradeoff)
-    chart = alt.hconcat(*(panel(marked) for panel in panels), spacing=24)
+    chart = alt.hconcat(*panels, spacing=24)
     return Figure(
         TRADEOFF_FIGURE,
         to_svg(chart, label=f"{TRADEOFF_FIGURE}: {', '.join(metrics)} at {rows} values of epsilon."),
@@ -71,7 +73,7 @@ def _tradeoff(section: PrivacySection) -> Figure:
     )
 
 
-def _panel(points: list[TradeoffPoint]) -> Any:
+def _panel(points: list[TradeoffPoint], marked: float | None) -> Any:
     name = _NAMES.get(points[0].metric, points[0].metric)
     private = [
         {"epsilon": point.epsilon, "mean": point.mean, "low": point.low, "high": point.high}
@@ -82,33 +84,27 @@ def _panel(points: list[TradeoffPoint]) -> Any:
     values = [value for point in points for value in (point.low, point.high)]
     room = max(0.1 * (max(values) - min(values)), 0.002)
     scale = alt.Scale(zero=False, domain=[min(values) - room, max(values) + room])
-
-    def draw(epsilon: float | None) -> Any:
-        ticks = [row["epsilon"] for row in private]
-        marks = [*ticks, *([epsilon] if epsilon is not None else [])]
-        span = alt.Scale(type="log", domain=[min(marks) / 1.3, max(marks) * 1.3], nice=False)
-        x = alt.X("epsilon:Q", title="epsilon", scale=span, axis=alt.Axis(values=ticks, format="~g"))
-        y = alt.Y("mean:Q", title=name, scale=scale, axis=alt.Axis(format=".3f", tickCount=5))
-        base = alt.Chart(alt.Data(values=private))
-        layers = [
-            base.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(
-                x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q"
-            ),
-            base.mark_line(color=PALETTE[0], strokeWidth=2).encode(x=x, y=y),
-            base.mark_point(filled=True, size=45, color=PALETTE[0], opacity=1).encode(x=x, y=y),
-        ]
-        if plain:
-            layers.append(
-                alt.Chart(alt.Data(values=plain))
-                .mark_rule(strokeDash=[4, 3], color=INK, opacity=0.6)
-                .encode(y=y)
-            )
-        if epsilon is not None:
-            here = alt.Chart(alt.Data(values=[{"epsilon": epsilon}]))
-            layers.append(here.mark_rule(color=PALETTE[1], strokeWidth=1.5).encode(x=x))
-        return alt.layer(*layers).properties(width=190, height=HEIGHT)
-
-    return draw
+    ticks = [row["epsilon"] for row in private]
+    marks = [*ticks, *([marked] if marked is not None else [])]
+    span = alt.Scale(type="log", domain=[min(marks) / 1.3, max(marks) * 1.3], nice=False)
+    x = alt.X("epsilon:Q", title="epsilon", scale=span, axis=alt.Axis(values=ticks, format="~g"))
+    y = alt.Y("mean:Q", title=name, scale=scale, axis=alt.Axis(format=".3f", tickCount=5))
+    base = alt.Chart(alt.Data(values=private))
+    layers = [
+        base.mark_rule(strokeWidth=2, color=PALETTE[0]).encode(
+            x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q"
+        ),
+        base.mark_line(color=PALETTE[0], strokeWidth=2).encode(x=x, y=y),
+        base.mark_point(filled=True, size=45, color=PALETTE[0], opacity=1).encode(x=x, y=y),
+    ]
+    if plain:
+        layers.append(
+            alt.Chart(alt.Data(values=plain)).mark_rule(strokeDash=[4, 3], color=INK, opacity=0.6).encode(y=y)
+        )
+    if marked is not None:
+        here = alt.Chart(alt.Data(values=[{"epsilon": marked}]))
+        layers.append(here.mark_rule(color=PALETTE[1], strokeWidth=1.5).encode(x=x))
+    return alt.layer(*layers).properties(width=190, height=HEIGHT)
 
 
 def _budget(ledger: Ledger) -> Figure:

@@ -81,7 +81,7 @@ class PrivateData:
     """
 
     def __init__(self, source: Source, settings: PrivacySettings) -> None:
-        _check(settings, source.examples)
+        check_settings(settings, source.examples)
         self.settings = settings
         self.examples = source.examples
         self.storage = source.storage
@@ -124,7 +124,8 @@ class PrivateData:
         )
 
 
-def _check(settings: PrivacySettings, examples: int) -> None:
+def check_settings(settings: PrivacySettings, examples: int) -> None:
+    """Raises if batches of so many examples cannot be drawn as the settings say."""
     if settings.sampling != "poisson":
         raise UsageError(
             f"sampling = {settings.sampling!r}, but batches are drawn by Poisson sampling here; leave it "

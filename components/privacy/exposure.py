@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfx_trust.components.corrections import holm
 from tfx_trust.components.errors import InputError, UsageError, unknown
 from tfx_trust.components.fairness.coding import Coder
 from tfx_trust.components.fairness.report import MISSING
 from tfx_trust.components.privacy import roc
 from tfx_trust.components.privacy.config import AuditSettings
 from tfx_trust.components.privacy.report import AttackName, Slice, SliceExposure
+from tfx_trust.components.privacy.verdicts import at_most, judge
 from tfx_trust.components.report import Verdict
 
 MOST_VALUES = 4000
@@ -73,9 +73,7 @@ def by_slice(
         for values, mine, theirs in _parts(family, coded):
             found = _exposure(attack, values, members[mine], others[theirs], settings)
             (few if found.auc is None else enough).append(found)
-    for item, adjusted in zip(enough, holm([item.p or 0.0 for item in enough]), strict=True):
-        item.p_adjusted = adjusted
-        item.verdict = _verdict(item, settings)
+    judge(enough, settings.level, lambda item: at_most(item.auc, settings.max_auc))
     few.sort(key=lambda item: -min(item.members, item.others))
     return [*sorted(enough, key=_rank), *few]
 
@@ -153,14 +151,6 @@ def _exposure(
         found.auc = area.estimate(settings.level)
         found.p = area.above(settings.max_auc)
     return found
-
-
-def _verdict(item: SliceExposure, settings: AuditSettings) -> Verdict:
-    if item.auc is None or item.auc.high is None or item.p_adjusted is None:
-        return Verdict.INCONCLUSIVE
-    if item.p_adjusted < 1 - settings.level:
-        return Verdict.FAIL
-    return Verdict.PASS if item.auc.high <= settings.max_auc else Verdict.INCONCLUSIVE
 
 
 def _rank(item: SliceExposure) -> tuple[bool, float]:

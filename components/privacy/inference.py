@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_trust.components import intervals
-from tfx_trust.components.corrections import holm
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.privacy import roc
 from tfx_trust.components.privacy.config import AuditSettings
 from tfx_trust.components.privacy.report import Inference
+from tfx_trust.components.privacy.verdicts import at_most, judge
 from tfx_trust.components.report import Estimate, Verdict
 
 
@@ -70,11 +70,9 @@ def attribute(
         ),
         values=values,
         p=p,
-        p_adjusted=p,
         verdict=Verdict.INCONCLUSIVE,
     )
-    found.verdict = _verdict(found, settings)
-    return found
+    return judged([found], settings)[0]
 
 
 def inversion(
@@ -122,20 +120,8 @@ def inversion(
 def judged(inferences: Sequence[Inference], settings: AuditSettings) -> list[Inference]:
     """Inferences with p-values corrected (Holm) for all features, and judged by them."""
     found = [item.model_copy() for item in inferences]
-    tested = [item for item in found if item.p is not None]
-    for item, adjusted in zip(tested, holm([item.p or 0.0 for item in tested]), strict=True):
-        item.p_adjusted = adjusted
-        item.verdict = _verdict(item, settings)
+    judge(found, settings.level, lambda item: at_most(item.gain, settings.max_inference_gain))
     return found
-
-
-def _verdict(found: Inference, settings: AuditSettings) -> Verdict:
-    if found.p_adjusted is None:
-        return Verdict.INCONCLUSIVE
-    if found.p_adjusted < 1 - settings.level:
-        return Verdict.FAIL
-    within = found.gain.high is not None and found.gain.high <= settings.max_inference_gain
-    return Verdict.PASS if within else Verdict.INCONCLUSIVE
 
 
 def _rights(feature: str, right: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfx_trust.components.errors import InputError, UsageError
 from tfx_trust.components.privacy import accounting
 from tfx_trust.components.privacy.config import PrivacySettings
-from tfx_trust.components.privacy.data import PrivateData
+from tfx_trust.components.privacy.data import PrivateData, check_settings
 from tfx_trust.components.privacy.fitting import private_fit
 from tfx_trust.components.privacy.private_training import PrivateTraining, check_untrained
 from tfx_trust.components.privacy.recording import announce
@@ -117,13 +117,9 @@ def private_step(model: keras.Model, data: Any) -> dict[str, Any]:
     data = tuple(data) if isinstance(data, list) else data
     if not tf.executing_eagerly():
         return dict(training.train_step(data))
-    training.follow_model()
-    training.progress.expect_step()
-    model.make_train_function()
-    with training.progress.complaining():
-        logs = model.train_function(iter([data]))
-    training.seen.see(training.progress.steps)
-    return dict(logs)
+    with training.watched_step():
+        model.make_train_function()
+        return dict(model.train_function(iter([data])))
 
 
 def training_of(model: keras.Model) -> Training:
@@ -176,12 +172,8 @@ def _training(model: keras.Model) -> PrivateTraining:
 def _watched(training: PrivateTraining, train_on_batch: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(train_on_batch)
     def watched(*args: Any, **kwargs: Any) -> Any:
-        training.follow_model()
-        training.progress.expect_step()
-        with training.progress.complaining():
-            logs = train_on_batch(*args, **kwargs)
-        training.seen.see(training.progress.steps)
-        return logs
+        with training.watched_step():
+            return train_on_batch(*args, **kwargs)
 
     return watched
 
@@ -254,10 +246,4 @@ def _check_same(settings: PrivacySettings, data: PrivateData) -> None:
                 f"{name} = {ours!r} in the settings of make_private, {theirs!r} in those of the data; give "
                 "both the same settings"
             )
-    if settings.examples is not None and settings.examples != data.examples:
-        raise InputError(
-            f"examples = {settings.examples:,} in the settings, but the data have {data.examples:,}; correct "
-            "it, or leave it out to have them counted"
-        )
-    if settings.delta is not None:
-        accounting.check_delta(settings.delta, data.examples)
+    check_settings(settings, data.examples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -81,6 +82,15 @@ class PrivateTraining:
         self._own_loop = True
         self._expect_same_model()
         return self._gradients(self._batch((x, y, sample_weight)))[0]
+
+    @contextlib.contextmanager
+    def watched_step(self) -> Iterator[None]:
+        """A step outside of ``fit`` is made while it is open; the weights that it ends with are seen."""
+        self.follow_model()
+        self.progress.expect_step()
+        with self.progress.complaining():
+            yield
+        self.seen.see(self.progress.steps)
 
     def _batch(self, data: Any) -> Batch:
         batch = Batch.of(data, padded=self.data is not None)

@@ -86,10 +86,10 @@ class Progress:
 
     def mechanism(self) -> Mechanism:
         """What was released so far."""
-        done = {"steps": self.steps} | ({} if self._data is not None else self.passes())
+        done = {"steps": self.steps} | ({} if self._data is not None else self._passes())
         return self.plan.model_copy(update=done)
 
-    def passes(self) -> dict[str, float]:
+    def _passes(self) -> dict[str, float]:
         """The sampling probability of shuffled batches that come to the passes that were made."""
         steps = self.steps
         if not steps:

@@ -38,10 +38,6 @@ class Sampled:
         """Number of records in the sample."""
         return len(self.records)
 
-    def first(self, rows: int) -> Sampled:
-        """A sample of the sample."""
-        return Sampled(self.records[:rows], self.places[:rows], self.total)
-
 
 def sample_records(files: Sequence[str], most: int, seed: int | None) -> Sampled:
     """So many records of some files, each equally likely to be among them; all if there are no more.
