@@ -90,6 +90,30 @@ class AuditReport(TrustReport):
     TYPE_NAME = "TrustAuditReport"
 
 
+class ProvenanceRecord(TrustReport):
+    """Where a model came from: ProvenanceTracker's record, its signatures, and its judgement."""
+
+    TYPE_NAME = "TrustProvenanceRecord"
+
+
+class PushReport(TrustReport):
+    """How what Pusher put into place compares with the model that was recorded."""
+
+    TYPE_NAME = "TrustPushReport"
+
+
+class Snapshot(artifact.Artifact):
+    """Digests of artifacts' files, taken as soon as they were made."""
+
+    TYPE_NAME = "TrustSnapshot"
+
+
+class SourceDeclarations(artifact.Artifact):
+    """What is declared of the sources of data."""
+
+    TYPE_NAME = "TrustSourceDeclarations"
+
+
 def write_report(report: Report, destination: artifact.Artifact) -> None:
     """Writes a report into its artifact, on any file system that TFX knows.
 
