@@ -6,6 +6,7 @@ latter are gone from newer versions of ML Metadata.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -127,7 +128,7 @@ class Store:
         return [str(item.name) for item in self._read(self.raw.get_execution_types)]
 
     def artifact_types(self) -> dict[str, str]:
-        """What each type of artifact is a kind of, e.g. ``MODEL`` of ``Model``; empty where it is not told."""
+        """What each type of artifact is a kind of, e.g. ``MODEL`` of ``Model``; empty if it is not told."""
         found = self._read(self.raw.get_artifact_types)
         return {
             str(item.name): pb.ArtifactType.SystemDefinedBaseType.Name(item.base_type)
@@ -181,17 +182,15 @@ class Store:
             return
         by_id = getattr(self.raw, f"get_{kind}_by_id")
         for chunk in _chunks(ids):
-            yield from self._read(lambda chunk=chunk: by_id(chunk))
+            yield from self._read(functools.partial(by_id, chunk))
 
     def _events(self, read: Callable[[list[int]], Any], ids: Iterable[int]) -> list[Event]:
-        return [
-            _event(item) for chunk in _chunks(ids) for item in self._read(lambda chunk=chunk: read(chunk))
-        ]
+        return [_event(item) for chunk in _chunks(ids) for item in self._read(functools.partial(read, chunk))]
 
     def _context_names(self, kind: str, executions: Iterable[int]) -> dict[int, str]:
         wanted = set(executions)
         for number in sorted(wanted - set(self._contexts)):
-            found = self._read(lambda number=number: self.raw.get_contexts_by_execution(number))
+            found = self._read(functools.partial(self.raw.get_contexts_by_execution, number))
             self._contexts[number] = {str(item.type): str(item.name) for item in found}
         return {
             number: self._contexts[number][kind]
