@@ -110,7 +110,7 @@ def upstream(store: Store, artifacts: Iterable[int], *, running: int | None = No
         frontier |= walk.enter(store.executions([running]))
     while frontier:
         walk.add(frontier)
-        frontier = walk.enter(walk.makers(frontier)) - set(walk.artifacts)
+        frontier = walk.enter(walk.makers(frontier)) - walk.artifacts
     return walk.lineage(starts)
 
 
@@ -127,7 +127,7 @@ def downstream(store: Store, artifacts: Iterable[int]) -> Lineage:
     frontier = set(starts)
     while frontier:
         walk.add(frontier)
-        frontier = walk.leave(walk.readers(frontier)) - set(walk.artifacts)
+        frontier = walk.leave(walk.readers()) - walk.artifacts
     return walk.lineage(starts)
 
 
@@ -144,15 +144,17 @@ class _Walk:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.artifacts: dict[int, Artifact] = {}
+        self.artifacts: set[int] = set()
         self.executions: dict[int, Execution] = {}
         self.reads: list[Event] = []
         self.makes: dict[int, Event] = {}
         self.events: list[Event] = []
-        self.seen: dict[int, Execution] = {}
+        self._fresh: list[Event] = []
+        self._known: dict[int, Execution] = {}
 
-    def add(self, artifacts: Iterable[int]) -> None:
-        self.artifacts |= self.store.artifacts(artifacts)
+    def add(self, artifacts: set[int]) -> None:
+        """Adds artifacts."""
+        self.artifacts |= artifacts
         self._fresh = self.store.events_of_artifacts(artifacts)
         self.events += self._fresh
 
@@ -170,7 +172,7 @@ class _Walk:
         wanted = {self.makes[number].execution for number in artifacts if number in self.makes}
         return {number: completed[number] for number in wanted}
 
-    def readers(self, artifacts: Iterable[int]) -> dict[int, Execution]:
+    def readers(self) -> dict[int, Execution]:
         """The executions that read the artifacts added last."""
         return self._completed(event.execution for event in self._fresh if event.kind in INPUTS)
 
@@ -194,36 +196,39 @@ class _Walk:
         return {event.artifact for event in made}
 
     def _completed(self, numbers: Iterable[int]) -> dict[int, Execution]:
+        return {number: item for number, item in self._read(numbers).items() if item.state == COMPLETE}
+
+    def _read(self, numbers: Iterable[int]) -> dict[int, Execution]:
         wanted = set(numbers)
-        self.seen |= self.store.executions(wanted - set(self.seen))
-        return {
-            number: self.seen[number]
-            for number in wanted
-            if number in self.seen and self.seen[number].state == COMPLETE
-        }
+        self._known |= self.store.executions(wanted - self._known.keys())
+        return {number: self._known[number] for number in wanted if number in self._known}
 
     def lineage(self, starts: tuple[int, ...]) -> Lineage:
-        makes = sorted(self.makes.values(), key=_order)
-        maker = {event.artifact: event.execution for event in makes}
-        made = [
-            event for event in self.events if event.kind in OUTPUTS and event.execution not in maker.values()
+        """What was walked over."""
+        maker = {number: event.execution for number, event in self.makes.items()}
+        others = [
+            event
+            for event in self.events
+            if event.kind in OUTPUTS and event.execution != maker.get(event.artifact)
         ]
-        self.seen |= self.store.executions({event.execution for event in made} - set(self.seen))
+        known = self._read(event.execution for event in others)
         served: dict[int, set[int]] = {}
         unfinished: dict[int, list[Execution]] = {}
-        for event in made:
-            state = self.seen[event.execution].state
-            if state in (CACHED, COMPLETE) and event.artifact in maker:
-                served.setdefault(maker[event.artifact], set()).add(event.execution)
-            elif state not in (CACHED, COMPLETE):
-                unfinished.setdefault(event.artifact, []).append(self.seen[event.execution])
+        for event in others:
+            execution = known.get(event.execution)
+            if execution is None:
+                continue
+            if execution.state not in (CACHED, COMPLETE):
+                unfinished.setdefault(event.artifact, []).append(execution)
+            elif event.artifact in maker:
+                served.setdefault(maker[event.artifact], set()).add(execution.id)
         runs = self.store.runs(number for numbers in served.values() for number in numbers)
         return Lineage(
             starts=starts,
-            artifacts=dict(sorted(self.artifacts.items())),
+            artifacts=self.store.artifacts(self.artifacts),
             executions=dict(sorted(self.executions.items())),
             reads=sorted((event for event in self.reads if event.artifact in self.artifacts), key=_order),
-            makes=makes,
+            makes=sorted(self.makes.values(), key=_order),
             reused={
                 number: sorted({runs[item] for item in numbers if item in runs})
                 for number, numbers in sorted(served.items())
