@@ -159,7 +159,7 @@ def lay_out(nodes: Sequence[Node], edges: Iterable[Edge]) -> Layout:
     return _placed(nodes, edges, layer, columns, centres)
 
 
-def draw(layout: Layout, *, label: str, description: str = "") -> Markup:
+def draw(layout: Layout, *, label: str, description: str = "", least_scale: float = LEAST_SCALE) -> Markup:
     """The layout as inline SVG.
 
     Links are left out of the tab order: the picture is one image to a screen reader, so the page
@@ -169,10 +169,12 @@ def draw(layout: Layout, *, label: str, description: str = "") -> Markup:
     ----------
     label, description
         The picture's name and its content in words, for those who cannot see it.
+    least_scale
+        How much smaller than drawn it may be shown; from there on it scrolls.
     """
     body = "".join([*map(_edge_svg, layout.edges), *map(_node_svg, layout.nodes)])
     # Scaled to the page, but never so small that labels cannot be read: then it scrolls.
-    style = f"max-width:{layout.width:.0f}px;min-width:{LEAST_SCALE * layout.width:.0f}px"
+    style = f"max-width:{layout.width:.0f}px;min-width:{least_scale * layout.width:.0f}px"
     return Markup(
         f'<svg class="graph" role="img" aria-label="{escape(label)}" style="{style}" '
         f'viewBox="0 0 {layout.width:.1f} {layout.height:.1f}">'

@@ -22,6 +22,8 @@ from tfx_trust.components.page import (
     mitigation,
     overview,
     privacy,
+    provenance,
+    push,
     release,
     values,
     words,
@@ -64,6 +66,7 @@ def render_report(report: Report, folder: str | None = None) -> str:
         section=_section(report),
         figures=_figures(report),
         page_of=lambda weighed: links.page_link(weighed.uri, folder) if _has_page(weighed) else None,
+        page_at=lambda uri: links.page_link(uri, folder),
     )
 
 
@@ -95,6 +98,8 @@ def _environment() -> jinja2.Environment:
         mitigation=mitigation,
         overview=overview,
         privacy=privacy,
+        provenance=provenance,
+        push=push,
         release=release,
         titled=_titled,
         values=values,
