@@ -1,4 +1,4 @@
-"""What the page of a provenance report says: the origin in a sentence, the lineage as a picture and a table."""
+"""What the page of a provenance report says: the origin in a sentence, the lineage as picture and table."""
 
 from __future__ import annotations
 

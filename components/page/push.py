@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfx_trust.components.page import words
-from tfx_trust.components.provenance.report import PushReport, PushSection
+from tfx_trust.components.provenance.report import PushReport
 
 
 def headline(report: PushReport) -> str:
@@ -12,14 +12,12 @@ def headline(report: PushReport) -> str:
     if section.destination is None:
         return "Nothing was pushed, so there is nothing to compare with the record."
     if section.changes:
-        differ = words.plural(len(section.changes), "file")
-        return f"What was pushed is not what was recorded: {differ} of {compared(section)} differ."
+        verb = "differs" if len(section.changes) == 1 else "differ"
+        return (
+            f"What was pushed is not what was recorded: {words.plural(len(section.changes), 'file')} {verb}."
+        )
     if not section.files:
         return "What was pushed could not be compared with the record."
+    files = words.plural(section.files, "file")
     carries = " It carries its record." if section.carried else ""
-    return f"What was pushed is the model that was recorded, to the byte: {words.plural(section.files, 'file')}.{carries}"
-
-
-def compared(section: PushSection) -> str:
-    """How many files were looked at."""
-    return f"{section.files:,}"
+    return f"What was pushed is the model that was recorded, to the byte: {files}.{carries}"

@@ -24,6 +24,11 @@ def privacy_samples() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def provenance_samples() -> ModuleType:
+    return _module("provenance_samples")
+
+
+@pytest.fixture(scope="session")
 def samples(leakage_samples: ModuleType) -> ModuleType:
     return _module("samples")
 
