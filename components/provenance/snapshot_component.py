@@ -25,8 +25,9 @@ class ArtifactSnapshotSpec(ComponentSpec):
 class ArtifactSnapshot(base_component.BaseComponent):
     """Takes the digests of artifacts' files, so that a later change of them shows, and when it was made.
 
-    Put it right behind the component that makes the artifacts; :func:`~tfx_trust.components.provenance.snapshots.track` does. ProvenanceTracker holds
-    what it finds against it. It is served from TFX's cache as long as the artifacts are the same: the first
+    Put it right behind the component that makes the artifacts;
+    :func:`~tfx_trust.components.provenance.snapshots.track` does. ProvenanceTracker holds what it finds
+    against it. It is served from TFX's cache as long as the artifacts are the same: the first
     snapshot of an artifact stands.
 
     Parameters
