@@ -31,7 +31,7 @@ from tfx_trust.components.provenance.keys import (
     private_key_of,
     public_pem,
 )
-from tfx_trust.components.provenance.record import FileEntry, canonical
+from tfx_trust.components.provenance.record import RECORD_FILE, FileEntry, canonical
 from tfx_trust.components.provenance.report import Signature
 
 __all__ = [
@@ -77,9 +77,10 @@ class SignatureError(InputError):
     """A signature that does not hold."""
 
 
-def signature_of(public: PublicKey, files: Sequence[str]) -> Signature:
-    """How a report tells what was signed: `files` are the names of the signatures."""
-    return Signature(key_id=key_id(public), algorithm=ALGORITHM, files=list(files))
+def signature_of(public: PublicKey, files: Iterable[str]) -> Signature:
+    """How a report tells what was signed: of the `files` that were written it names the signatures."""
+    signatures = [name for name in files if name not in (RECORD_FILE, PUBLIC_KEY_FILE)]
+    return Signature(key_id=key_id(public), algorithm=ALGORITHM, files=signatures)
 
 
 # Signatures of models
