@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
+import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfx_trust.components.errors import UsageError
+from tfx_trust.components.provenance.licence_terms import Terms, terms_of_identifier
+
+__all__ = ["Choice", "Terms", "check_expression", "choices", "known_licences", "terms_of"]
 
 _OWN = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
 _OWN_EXCEPTION = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?AdditionRef-[A-Za-z0-9.-]+")
@@ -51,7 +58,127 @@ def check_expression(expression: str) -> str:
     >>> check_expression("cc-by-4.0 or LicenseRef-contract-17")
     'CC-BY-4.0 OR LicenseRef-contract-17'
     """
-    return str(_parsed(expression))
+    tree = _parsed(expression)
+    count = _count(tree)
+    if count > _MOST_ALTERNATIVES:
+        raise UsageError(
+            f"a licence that lets choose from {count:,} combinations; write down the one that was chosen"
+        )
+    return str(tree)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the combinations of licences that an expression lets choose from."""
+
+    parts: tuple[tuple[str, Terms], ...]
+    """Licences, each with its exception if it has one, and what they say: all of them hold."""
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """The licences."""
+        return tuple(name for name, _ in self.parts)
+
+    @property
+    def terms(self) -> Terms:
+        """What they say together."""
+        return functools.reduce(Terms.and_, (terms for _, terms in self.parts))
+
+    def saying(self, term: str, said: str) -> tuple[str, ...]:
+        """The licences that say this of a term."""
+        return tuple(name for name, terms in self.parts if getattr(terms, term) == said)
+
+    def demands(self) -> tuple[int, ...]:
+        """How much it asks for: the number of prohibitions, of unknown terms, of duties."""
+        said = [getattr(self.terms, term) for term in Terms.__dataclass_fields__]
+        return tuple(said.count(word) for word in ("forbidden", "unknown", "required"))
+
+
+def choices(expression: str | None, declared: Mapping[str, str] | None = None) -> list[Choice]:
+    """The combinations that an expression lets choose from, as written, each with its terms.
+
+    Parameters
+    ----------
+    expression
+        SPDX licence expression; none where only `declared` is known.
+    declared
+        ``terms`` of a declaration. Where the expression has a licence of one's own (``LicenseRef-…``) they
+        are its terms; else they settle what the licences leave unknown, and restrict what they allow.
+
+    Raises
+    ------
+    UsageError
+        If it is no licence expression.
+    """
+    declared = declared or {}
+    if expression is None:
+        return [Choice((("the declared terms", Terms().with_declared(declared)),))]
+    alternatives = _alternatives(_parsed(check_expression(expression)))
+    own = any(_is_own(name) for names in alternatives for name in names)
+    return [
+        Choice(tuple((name, _terms(name, declared if _is_own(name) or not own else {})) for name in names))
+        for names in alternatives
+    ]
+
+
+def terms_of(expression: str | None, declared: Mapping[str, str] | None = None) -> Terms:
+    """What an expression says; where it lets choose, what the choice says that asks for least.
+
+    :func:`~tfx_trust.components.provenance.licence_uses.chosen` makes the choice for a use.
+
+    Raises
+    ------
+    UsageError
+        If it is no licence expression.
+
+    Examples
+    --------
+    >>> terms_of("CC-BY-4.0 AND CC-BY-NC-SA-4.0").commercial
+    'forbidden'
+    >>> terms_of("CC-BY-NC-4.0 OR LicenseRef-bought", {"commercial": "allowed"}).commercial
+    'allowed'
+    """
+    return min(choices(expression, declared), key=Choice.demands).terms
+
+
+def _terms(name: str, declared: Mapping[str, str]) -> Terms:
+    """What a licence says, perhaps with an exception.
+
+    An exception only ever adds permissions, mostly of handing on under another licence; which, the table does
+    not know.
+    """
+    identifier, _, exception = name.partition(" WITH ")
+    terms = terms_of_identifier(identifier)
+    if exception and terms.share_alike == "required":
+        terms = replace(terms, share_alike="unknown")
+    return terms.with_declared(declared)
+
+
+def _is_own(name: str) -> bool:
+    return _OWN.fullmatch(name.partition(" WITH ")[0]) is not None
+
+
+# Expressions
+
+
+def _alternatives(tree: Any) -> list[tuple[str, ...]]:
+    """The tree as a choice of lists of licences, each list and each licence in it once."""
+    if not hasattr(tree, "operator"):
+        return [(str(tree),)]
+    parts = [_alternatives(item) for item in tree.args]
+    if tree.operator.strip() == "OR":
+        found = [names for part in parts for names in part]
+    else:
+        found = [tuple(dict.fromkeys(itertools.chain(*names))) for names in itertools.product(*parts)]
+    return list(dict.fromkeys(found))
+
+
+def _count(tree: Any) -> int:
+    """How many alternatives there are, at most."""
+    if not hasattr(tree, "operator"):
+        return 1
+    counts = [_count(item) for item in tree.args]
+    return sum(counts) if tree.operator.strip() == "OR" else math.prod(counts)
 
 
 def _parsed(expression: str) -> Any:
@@ -98,7 +225,7 @@ def _check_symbol(symbol: Any) -> None:
 
 
 def _check_identifier(key: str) -> None:
-    licences, exceptions = _known()
+    licences, exceptions = _identifiers()
     if key in licences or key.removesuffix("+") in licences or _OWN.fullmatch(key):
         return
     if key in _NO_LICENCES:
@@ -109,7 +236,7 @@ def _check_identifier(key: str) -> None:
 
 
 def _check_exception(key: str) -> None:
-    _, exceptions = _known()
+    _, exceptions = _identifiers()
     if key not in exceptions and not _OWN_EXCEPTION.fullmatch(key):
         raise UsageError(
             f"unknown exception {key!r} after WITH: not on the SPDX list{_nearest(key, exceptions)}"
@@ -136,7 +263,7 @@ def _licensing() -> Any:
     The library's own index also takes some ``LicenseRef-…`` for licences of the list, of which whoever
     declares one knows nothing.
     """
-    from license_expression import Licensing, LicenseSymbol, get_license_index
+    from license_expression import LicenseSymbol, Licensing, get_license_index
 
     return Licensing(
         LicenseSymbol(
@@ -149,8 +276,13 @@ def _licensing() -> Any:
     )
 
 
+def known_licences() -> frozenset[str]:
+    """Identifiers of the licences of the SPDX list."""
+    return _identifiers()[0]
+
+
 @functools.cache
-def _known() -> tuple[frozenset[str], frozenset[str]]:
+def _identifiers() -> tuple[frozenset[str], frozenset[str]]:
     """Identifiers of licences, and of exceptions."""
     symbols = _licensing().known_symbols
     exceptions = frozenset(key for key, symbol in symbols.items() if symbol.is_exception)
