@@ -6,6 +6,7 @@ import datetime
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -56,7 +57,11 @@ _FURTHER = {
     "limitations": "Limitations",
     "contact": "Contact",
 }
-_SHAPES = {"source": "gate", "execution": "box", "artifact": "round"}
+_SHAPES: dict[str, Literal["gate", "box", "round"]] = {
+    "source": "gate",
+    "execution": "box",
+    "artifact": "round",
+}
 # Of the legend, 26 wide and 16 high.
 _SAMPLES = {
     "source": "M6 2h14l4 4v4l-4 4h-14l-4-4v-4z",
@@ -253,7 +258,9 @@ def kind_of(node: LineageNode) -> str:
 def shapes(section: ProvenanceSection) -> list[tuple[str, str, str]]:
     """The shapes in the picture: their classes, how they are drawn and what they mean."""
     present = {node.kind for node in section.nodes}
-    told = [(f"node-{kind}", path, kind) for kind, path in _SAMPLES.items() if kind in present]
+    told: list[tuple[str, str, str]] = [
+        (f"node-{kind}", path, kind) for kind, path in _SAMPLES.items() if kind in present
+    ]
     if any(node.role == "model" for node in section.nodes):
         told.append(("node-artifact node-model", _SAMPLES["artifact"], "the model"))
     return told
@@ -312,27 +319,23 @@ def _without_circles(nodes: Mapping[str, LineageNode], edges: Iterable[LineageEd
         after[edge.source].append(edge)
     kept: list[LineageEdge] = []
     entered: set[str] = set()
-    open_: set[str] = set()
     for start in nodes:
         if start in entered:
             continue
         entered.add(start)
-        open_.add(start)
-        path = [(start, iter(after[start]))]
+        path = {start: iter(after[start])}
         while path:
-            name, rest = path[-1]
-            edge = next(rest, None)
-            if edge is None:
-                open_.discard(name)
-                path.pop()
-                continue
-            if edge.target in open_:
-                continue
-            kept.append(edge)
-            if edge.target not in entered:
-                entered.add(edge.target)
-                open_.add(edge.target)
-                path.append((edge.target, iter(after[edge.target])))
+            name, rest = next(reversed(path.items()))
+            for edge in rest:
+                if edge.target in path:
+                    continue
+                kept.append(edge)
+                if edge.target not in entered:
+                    entered.add(edge.target)
+                    path[edge.target] = iter(after[edge.target])
+                    break
+            else:
+                del path[name]
     return kept
 
 
