@@ -222,7 +222,7 @@ class Obligations(Model):
     share_alike: list[str] = []
     """Licences that what is made of the data must be handed on under."""
     purposes: list[str] | None = None
-    """What all sources allow; none where one does not say."""
+    """What every source that says something allows; none where no source does."""
     retention: str | None = None
     """The earliest day on which a source must be gone; ISO 8601."""
     personal_data: list[str] = []
@@ -256,6 +256,9 @@ class Change(Model):
     """The snapshot or record that says so."""
     found: str = ""
     """When it was first seen otherwise: it changed before that."""
+    reason: Literal["read_anew", "same_size", "after_reading"] | None = None
+    """Of a raw input: it was read anew since, as new data are; so, but a file of other bytes has the size of
+    the old one; or the model was made of what lay there before."""
 
 
 class Unknown(Model):

@@ -41,6 +41,9 @@ class LineageNode(Model):
     """How many."""
     bytes: int = 0
     """Of all its files."""
+    count: int = 1
+    """How many artifacts, executions or sources that are alike it stands for, where there are too many to be
+    shown one by one."""
     made: str = ""
     """When; ISO 8601."""
 

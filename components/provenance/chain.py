@@ -1,0 +1,87 @@
+"""The record before this one: each holds the digest of the last, so that one that is edited shows."""
+
+from __future__ import annotations
+
+import datetime
+import os
+
+from tfx_trust.components.errors import InputError
+from tfx_trust.components.mlmd import OUTPUTS, Artifact, Prefixes, Store, rewritten
+from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record, Unknown
+from tfx_trust.components.provenance.snapshots import RECORD, RECORD_DIGEST
+
+_LIVE = ("", "UNKNOWN", "LIVE")
+
+
+def previous_of(
+    store: Store, pipeline: str, *, rewrite: Prefixes = (), unknowns: list[Unknown] | None = None
+) -> tuple[Previous | None, Record | None]:
+    """The newest record of a pipeline that its store knows of, and what is in it.
+
+    Parameters
+    ----------
+    store
+        To be read.
+    pipeline
+        Its name.
+    rewrite
+        Prefixes of places, if the records were moved.
+    unknowns
+        Gets an entry if the record is gone, cannot be read, or is not what the store says that it was.
+    """
+    for holder in sorted(store.artifacts_of_type(RECORD), key=lambda item: -item.id):
+        if holder.state in _LIVE and _pipeline_of(store, holder) == pipeline:
+            return _read(holder, rewritten(holder.uri, rewrite), [] if unknowns is None else unknowns)
+    return None, None
+
+
+def iso(milliseconds: int) -> str:
+    """A time of the store as ISO 8601, UTC; empty for none."""
+    if not milliseconds:
+        return ""
+    return datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.timezone.utc).isoformat()
+
+
+def _pipeline_of(store: Store, artifact: Artifact) -> str | None:
+    makers = [event.execution for event in store.events_of_artifacts([artifact.id]) if event.kind in OUTPUTS]
+    return next(iter(store.pipelines(makers).values()), None)
+
+
+def _read(holder: Artifact, uri: str, unknowns: list[Unknown]) -> tuple[Previous | None, Record | None]:
+    noted = holder.properties.get(RECORD_DIGEST)
+    place = os.path.join(uri, RECORD_FILE)
+    subject = f"artifact:{holder.id}"
+    record = None
+    try:
+        record = Record.of_bytes(_content(place), place)
+    except InputError as error:
+        unknowns.append(Unknown(what="previous_record", subject=subject, why=str(error)))
+    if record is not None:
+        noted = noted or record.digest
+        if record.content_digest() != noted:
+            unknowns.append(
+                Unknown(
+                    what="earlier_observation",
+                    subject=subject,
+                    why=f"{place}: was edited: the metadata store has another digest of it",
+                )
+            )
+            record = None
+    if not noted:
+        return None, None
+    previous = Previous(digest=str(noted), uri=uri, artifact=holder.id, created=iso(holder.created))
+    return previous, record
+
+
+def _content(place: str) -> bytes:
+    try:
+        if "://" not in place:
+            with open(place, "rb") as file:
+                return file.read()
+        from tfx.dsl.io import fileio
+
+        with fileio.open(place, "rb") as remote:
+            return bytes(remote.read())
+    except Exception as error:  # Every file system has errors of its own.
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"{place}: the record before this one cannot be read ({why})") from None
