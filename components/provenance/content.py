@@ -65,7 +65,8 @@ def content_aware(component: _NodeT) -> _NodeT:
     * A file-based ExampleGen goes by the bytes of its raw input, whatever its files' times and sizes are; the
       digest takes the place of TFX's ``input_fingerprint``.
     * What the component made earlier is not any more what a snapshot, a record or a content-aware reader saw
-      of it first: it is made anew rather than served. What none of them saw cannot be told.
+      of it first: it is made anew rather than served. What none of them saw cannot be told, nor is this done
+      in an InteractiveContext.
     * A driver that the component has already goes on working inside.
 
     Nothing is hashed of a query-based ExampleGen, whose query is its input. Importers and resolvers, which

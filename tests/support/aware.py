@@ -16,7 +16,7 @@ def everything_in(folder: str) -> bytes:
 
 
 @component
-def Reader(  # noqa: N802 a component is a class to whoever uses it
+def Reader(
     examples: InputArtifact[standard_artifacts.Examples],
     copy: OutputArtifact[standard_artifacts.Model],
     factor: Parameter[int] = 1,
@@ -41,7 +41,7 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
 
 
 class _Executor(base_executor.BaseExecutor):
-    def Do(self, input_dict: Any, output_dict: Any, exec_properties: dict[str, Any]) -> None:  # noqa: N802
+    def Do(self, input_dict: Any, output_dict: Any, exec_properties: dict[str, Any]) -> None:
         (output,) = output_dict["copy"]
         Path(output.uri, "bytes").write_text(f"{exec_properties['counted']} {exec_properties['schema_file']}")
 
