@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+import re
+from typing import Any, Literal
 
 import pydantic
 
@@ -18,7 +19,10 @@ LegalBasis = Literal[
     "legitimate_interests",
     "not_personal_data",
 ]
-"""The grounds of Art. 6(1) GDPR on which personal data may be processed, or that there are none in it."""
+"""The grounds of Art. 6(1) GDPR on which personal data may be processed, or that nobody can be identified by
+the data."""
+
+_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
 
 class SourceDeclaration(Settings):
@@ -54,7 +58,8 @@ class SourceDeclaration(Settings):
     """SPDX licence expression, e.g. ``CC-BY-4.0`` or ``CC-BY-NC-4.0 OR LicenseRef-contract-17``."""
     terms: dict[str, Literal["allowed", "forbidden", "required"]] = {}
     """What an own licence (``LicenseRef-…``) says of ``commercial``, ``derivatives``, ``distribution``
-    (allowed or forbidden), ``attribution`` and ``share_alike`` (required)."""
+    (allowed or forbidden), ``attribution`` and ``share_alike`` (required). Of a licence of the SPDX list it
+    settles what is not known of it, and restricts what it allows."""
     collection: str | None = None
     """How the data were collected."""
     legal_basis: LegalBasis | None = None
@@ -67,7 +72,8 @@ class SourceDeclaration(Settings):
     retention: datetime.date | None = None
     """The day after which the data, and what was made of them, must not be used any more."""
     personal_data: list[str] | None = None
-    """Categories of personal data, e.g. ``age``, ``health``; an empty list says that there are none."""
+    """Categories of data about people, e.g. ``age``, ``health``; an empty list says that there are none.
+    ``legal_basis`` tells whether anybody can be identified by them."""
     limitations: str | None = None
     """What the data do not tell, or only distortedly."""
     contact: str | None = None
@@ -89,6 +95,25 @@ class SourceDeclaration(Settings):
         from tfx_trust.components.provenance.licences import check_expression
 
         return None if licence is None else check_expression(licence)
+
+    @pydantic.field_validator("issued", "retention", mode="before")
+    @classmethod
+    def _a_day(cls, given: Any) -> Any:
+        # A number, as text too, would be taken for seconds since 1970.
+        if isinstance(given, (int, float)) or (
+            isinstance(given, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given)
+        ):
+            raise ValueError("a day is written as 2030-12-31")
+        return given
+
+    @pydantic.model_validator(mode="after")
+    def _no_password(self) -> SourceDeclaration:
+        for name in type(self).model_fields:
+            given = getattr(self, name)
+            for text in given if isinstance(given, list) else [given]:
+                if isinstance(text, str) and _PASSWORD.search(text):
+                    raise ValueError(f"{name} holds an address with a password: leave the password out")
+        return self
 
 
 TERMS = {
@@ -113,6 +138,13 @@ class IntendedUse(Settings):
     """Whether the model itself is handed to others."""
     licence: str | None = None
     """Under which licence (SPDX) it is handed on, if it is."""
+
+    @pydantic.field_validator("licence")
+    @classmethod
+    def _an_expression(cls, licence: str | None) -> str | None:
+        from tfx_trust.components.provenance.licences import check_expression
+
+        return None if licence is None else check_expression(licence)
 
 
 class SubjectIndex(Settings):
