@@ -20,7 +20,9 @@ _SMALL = 32 << 10
 _BATCH_BYTES = 8 << 20
 _MAX_THREADS = 8
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# The clock of a file system may be as coarse as this: within it, a later write may leave the same times.
+# Within a tick of the clock that stamps files, a second write leaves the same times as the first. That of
+# Linux is 10 ms at most; other file systems have clocks of 2 s.
+_TICK_NS = 20_000_000
 _SETTLED_NS = 2_000_000_000
 _MEMO_LIMIT = 100_000
 
@@ -83,7 +85,7 @@ def _small(path: str, flags: int, found: dict[str, Digest | InputError]) -> int 
     """Finds the digest of a small file; of a larger one tells the size, unless its digest is known."""
     descriptor = _opened(path, flags)
     try:
-        before = os.fstat(descriptor)
+        before = _settled(descriptor)
         if not stat.S_ISREG(before.st_mode):
             _refuse_special(path)
         size = before.st_size
@@ -114,7 +116,7 @@ def _large(path: str, flags: int) -> Digest:
     began = time.time_ns()
     descriptor = _opened(path, flags)
     try:
-        before = os.fstat(descriptor)
+        before = _settled(descriptor)
         if not stat.S_ISREG(before.st_mode):
             _refuse_special(path)
         while count := os.readv(descriptor, [block]):
@@ -128,7 +130,7 @@ def _large(path: str, flags: int) -> Digest:
     if size != before.st_size or _times(before) != _times(after):
         _changed(path)
     sha256 = digest.hexdigest()
-    if began - max(before.st_mtime_ns, before.st_ctime_ns) > _SETTLED_NS:
+    if _age(before, began) > _SETTLED_NS:
         _remember(_key(path, before), sha256)
     return size, sha256
 
@@ -176,6 +178,18 @@ def _is_special(path: str) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
+def _settled(descriptor: int) -> os.stat_result:
+    """The state of a file, at a time when a write from now on must leave other times."""
+    state = os.fstat(descriptor)
+    if 0 <= _age(state, time.time_ns()) < _TICK_NS:
+        time.sleep(_TICK_NS / 1e9)
+    return state
+
+
+def _age(state: os.stat_result, now: int) -> int:
+    return now - state.st_ctime_ns
 
 
 # What is known already

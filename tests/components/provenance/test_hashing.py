@@ -7,7 +7,6 @@ import shutil
 import socket
 import string
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -429,32 +428,22 @@ def test_a_file_system_that_gives_less_than_was_asked_for_is_read_to_the_end(
     assert file_digest(path) == FileEntry(path="file", size=5000, sha256=hashlib.sha256(content).hexdigest())
 
 
-def test_nothing_that_a_folder_in_change_is_taken_for_was_never_there(tmp_path: Path) -> None:
-    """Whatever is not refused is one of the states that the file had."""
-    states = [bytes([value]) * (2 * reading._BLOCK) for value in range(4)]
-    allowed = {hashlib.sha256(state).hexdigest() for state in states}
-    path = write(tmp_path, {"large": states[0]}) / "large"
-    stop = threading.Event()
-
-    def change() -> None:
-        while not stop.is_set():
-            for state in states:
-                with path.open("r+b") as file:
-                    file.write(state)
-                time.sleep(0.002)
-
-    writer = threading.Thread(target=change)
-    writer.start()
-    try:
-        outcomes = [digest_folders([str(tmp_path)])[str(tmp_path)] for _ in range(60)]
-    finally:
-        stop.set()
-        writer.join()
-    for outcome in outcomes:
-        if isinstance(outcome, InputError):
-            assert "changed while it was read" in str(outcome)
-        else:
-            assert outcome[0].sha256 in allowed
+def test_a_write_in_the_same_tick_of_the_clock_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written just now is read only when a further write must leave another time."""
+    path = write(tmp_path, {"file": b"before"}) / "file"
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waits for a file that is old"))
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns + reading._TICK_NS)
+    file_digest(path)
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns + reading._TICK_NS - 1)
+    file_digest(path)
+    monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns - 1)
+    file_digest(path)
+    assert waited == [reading._TICK_NS / 1e9], "a clock that is ahead is not waited for"
 
 
 # Many folders, single files, ignored ones
