@@ -248,9 +248,8 @@ def _nearest(key: str, known: frozenset[str]) -> str:
     by_plain = {_plain(name): name for name in sorted(known)}
     wanted = _plain(key)
     longer = [name for name in by_plain if name.startswith(f"{wanted}-") or name.startswith(f"{wanted}.")]
-    near = sorted(longer, key=lambda name: (-len(name), name))[-1:] or difflib.get_close_matches(
-        wanted, by_plain, n=1
-    )
+    nearest = sorted(longer, key=lambda name: (-len(name), name))[-1:]
+    near = nearest or difflib.get_close_matches(wanted, by_plain, n=1)
     return f", did you mean {by_plain[near[0]]!r}?" if near else f"; {_OWN_HINT}"
 
 
