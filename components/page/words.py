@@ -102,6 +102,20 @@ def moment(when: datetime.datetime) -> str:
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
 
 
+def when(text: str) -> str:
+    """A time in ISO 8601 as people write it; the text as it is where it is none.
+
+    Examples
+    --------
+    >>> when("2025-03-04T09:05:00+00:00"), when("yesterday")
+    ('4 March 2025, 09:05 UTC', 'yesterday')
+    """
+    try:
+        return moment(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")))
+    except ValueError:
+        return text
+
+
 _MONTHS = (
     "January",
     "February",
@@ -127,6 +141,24 @@ def plural(count: int, noun: str) -> str:
     ('1 node', '3 nodes')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def size(count: int) -> str:
+    """Bytes as people say them.
+
+    Examples
+    --------
+    >>> size(812), size(3_146_000), size(1_500_000_000_000)
+    ('812 bytes', '3.1 MB', '1.5 TB')
+    """
+    if count < 1000:
+        return plural(count, "byte")
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        value /= 1000
+        if value < 999.5 or unit == "PB":
+            break
+    return f"{value:.3g} {unit}" if value >= 10 else f"{value:.1f} {unit}"
 
 
 def percent(value: float, digits: int = 1) -> str:

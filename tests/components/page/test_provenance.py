@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tfx_trust.components.page import provenance, render_report
+from tfx_trust.components.page import lineage, provenance, render_report
 from tfx_trust.components.provenance.record import Change
 from tfx_trust.components.provenance.report import LineageEdge, LineageNode, ProvenanceReport
 
@@ -107,7 +107,7 @@ def test_what_the_model_is_made_of_stands_in_one_sentence(pages: dict[str, str])
 
 def test_what_is_beside_the_model_is_not_what_it_was_made_of(provenance_samples: ModuleType) -> None:
     report = provenance_samples.sound()
-    made_of = {node.label for node in provenance._ancestors(report.provenance)}
+    made_of = {node.label for node in lineage.ancestors(report.provenance)}
     assert "Trainer" in made_of
     assert not made_of & {"Evaluator", "ModelBlessing", "StatisticsGen"}
 
@@ -140,14 +140,14 @@ def test_sources_stand_at_the_left_and_the_model_right_of_all_that_it_was_made_o
     provenance_samples: ModuleType,
 ) -> None:
     section = provenance_samples.sound().provenance
-    drawn = provenance.picture(section).svg
+    drawn = lineage.picture(section).svg
     left = {
         name: float(x)
         for name, x in re.findall(r'<a href="#([^"]*)".*?class="node-label" x="([\d.]+)"', drawn, re.DOTALL)
     }
     assert left["source-1"] == left["source-2"] == min(left.values())
-    before = [node for node in provenance._ancestors(section) if node.role != "model"]
-    assert all(left[provenance.anchor(node.id)] < left["artifact-11"] for node in before)
+    before = [node for node in lineage.ancestors(section) if node.role != "model"]
+    assert all(left[lineage.anchor(node.id)] < left["artifact-11"] for node in before)
 
 
 def test_changed_and_unknown_parts_are_marked_by_more_than_colour(pages: dict[str, str]) -> None:
@@ -165,17 +165,17 @@ def test_changed_and_unknown_parts_are_marked_by_more_than_colour(pages: dict[st
 def test_the_table_says_what_the_picture_does(provenance_samples: ModuleType, pages: dict[str, str]) -> None:
     page, section = pages["provenance_sound"], provenance_samples.sound().provenance
     rows = dict(re.findall(r'<tr id="([^"]*)">(.*?)</tr>', page, re.DOTALL))
-    assert set(rows) == {provenance.anchor(node.id) for node in section.nodes}
+    assert set(rows) == {lineage.anchor(node.id) for node in section.nodes}
     for edge in section.edges:
-        assert f'href="#{provenance.anchor(edge.source)}"' in rows[provenance.anchor(edge.target)]
+        assert f'href="#{lineage.anchor(edge.source)}"' in rows[lineage.anchor(edge.target)]
     for node in section.nodes:
-        assert (node.digest or "") in rows[provenance.anchor(node.id)]
+        assert (node.digest or "") in rows[lineage.anchor(node.id)]
 
 
 def test_a_part_comes_after_what_it_was_made_of(provenance_samples: ModuleType) -> None:
     section = provenance_samples.sound().provenance
     shuffled = section.model_copy(update={"nodes": section.nodes[::-1]})
-    for rows in (provenance.parts(section), provenance.parts(shuffled)):
+    for rows in (lineage.parts(section), lineage.parts(shuffled)):
         place = {row.node.id: number for number, row in enumerate(rows)}
         assert len(place) == len(section.nodes)
         assert all(place[edge.source] < place[edge.target] for edge in section.edges)
@@ -340,11 +340,11 @@ def test_of_a_very_large_lineage_the_parts_nearest_to_the_model_are_drawn(
     ]
     page = render_report(with_lineage(provenance_samples.sound(), nodes, edges))
     drawn = re.findall(r'<a href="#(\w+-\d+)" tabindex="-1">', picture(page))
-    assert len(drawn) == provenance.MOST_DRAWN
-    assert {"artifact-3000", "execution-2999", f"execution-{3001 - provenance.MOST_DRAWN}"} <= set(drawn)
+    assert len(drawn) == lineage.MOST_DRAWN
+    assert {"artifact-3000", "execution-2999", f"execution-{3001 - lineage.MOST_DRAWN}"} <= set(drawn)
     assert "2,881 more parts" in page
     assert "by 1,500 executions" in page
-    assert f"The other {3001 - provenance.MOST_ROWS:,} are in" in page
+    assert f"The other {3001 - lineage.MOST_ROWS:,} are in" in page
 
 
 def test_a_report_without_any_lineage_has_a_page(provenance_samples: ModuleType) -> None:
