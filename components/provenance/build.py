@@ -115,7 +115,9 @@ def build_record(
     )
     code = code_of(graph.executions.values(), rewrite=rewrite, found=created)
     training = training_of(graph.upstream, model.id)
-    repository = _repository(graph, code, settings, training.execution if training else None, rewrite, unknowns)
+    repository = _repository(
+        graph, code, settings, training.execution if training else None, rewrite, unknowns
+    )
     seeds = seeds_of(graph.upstream.executions, graph.nodes)
     environment = environment_of(settings.container) if here else None
     seen = earlier(store, graph.artifacts, rewrite=rewrite, unknowns=unknowns)

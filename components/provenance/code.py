@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import csv
-import hashlib
-import io
 import json
 import os
 import re
-import struct
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +16,7 @@ from tfx_trust.components.provenance.masking import mask_text
 from tfx_trust.components.provenance.modules import module_files, relative_name
 from tfx_trust.components.provenance.record import Change, CodeEntry, FileEntry, Unknown
 from tfx_trust.components.provenance.repository import repository_of
+from tfx_trust.components.provenance.wheels import check_wheel
 
 __all__ = ["Code", "code_of", "folder_of", "repository_of"]
 
@@ -33,7 +27,6 @@ _COMPONENT = "component"
 # Packages whose version, which the environment has, says what their code is.
 _LIBRARIES = ("tfx", "tfx_trust", "tfx_addons", "tensorflow_model_analysis", "tensorflow", "keras")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_WHEEL_NAME = re.compile(r"-0\.0[+_](?P<hash>[0-9a-f]{64})-")
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -62,9 +55,9 @@ class _Named:
 def code_of(executions: Iterable[Execution], *, rewrite: Prefixes = (), found: str = "") -> Code:
     """The code that parameters name, as it is now.
 
-    Functions and modules by dotted path, with what they import from their own package; module files; the wheels
-    that TFX packages them in; modules of an Evaluator's own metrics; schema files; and the modules of the user's
-    own components.
+    Functions and modules by dotted path, with what they import from their own package; module files; the
+    wheels that TFX packages them in; modules of an Evaluator's own metrics; schema files; and the modules of
+    the user's own components.
 
     Parameters
     ----------
@@ -82,7 +75,9 @@ def code_of(executions: Iterable[Execution], *, rewrite: Prefixes = (), found: s
             if named not in read:
                 read[named] = _read(named)
                 if named.kind == "wheel" and read[named][0]:
-                    _check_wheel(named, code, found)
+                    told = check_wheel(named.place, mask_text(named.reference), found)
+                    code.changes += told.changes
+                    code.unknowns += told.unknowns
             files, why = read[named]
             entry = CodeEntry(
                 parameter=named.parameter,
@@ -98,7 +93,7 @@ def code_of(executions: Iterable[Execution], *, rewrite: Prefixes = (), found: s
 
 
 def folder_of(execution: Execution, *, rewrite: Prefixes = ()) -> str | None:
-    """The folder that an execution's function lies in, if it is to be found here and is no installed package's."""
+    """The folder of an execution's function, if it is to be found here and is no installed package's."""
     for named in _named_by(execution, rewrite):
         if named.kind == "module":
             paths = [str(path.parent) for path in list(_module(named.place).values())[:1]]
@@ -196,89 +191,3 @@ def _module(module: str) -> dict[str, Any]:
     """With the module itself in front."""
     files = module_files(module)
     return {module: files[module], **files} if module in files else files
-
-
-# Wheels
-
-
-def _check_wheel(named: _Named, code: Code, found: str) -> None:
-    """Holds a wheel against what it says itself: the digests in its list of files, and the one in its name."""
-    name = os.path.basename(named.place)
-    try:
-        members = _members(named.place)
-        listed = _listed(members)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        code.unknowns.append(
-            Unknown(
-                what="code", subject=mask_text(named.reference), why=f"the wheel cannot be opened ({error})"
-            )
-        )
-        return
-    for member in sorted(set(members) | set(listed)):
-        now = hashlib.sha256(members[member]).hexdigest() if member in members else None
-        before = listed.get(member)
-        if before == "" or now == before:
-            continue
-        kind = "missing" if now is None else "added" if before is None else "changed"
-        code.changes.append(
-            Change.model_validate(
-                {
-                    "path": f"{name}/{member}",
-                    "kind": kind,
-                    "before": before,
-                    "now": now,
-                    "seen_in": "the wheel's own list of files",
-                    "found": found,
-                }
-            )
-        )
-    told = _WHEEL_NAME.search(name)
-    if told and told["hash"] not in (_version_hash(members), _version_hash({**members, "__init__.py": b""})):
-        code.unknowns.append(
-            Unknown(
-                what="wheel",
-                subject=mask_text(named.reference),
-                why="its content does not give the digest in its name: either it was changed after it was "
-                "packaged, or there was code in the __init__.py beside it, which is not packaged",
-            )
-        )
-
-
-def _members(place: str) -> dict[str, bytes]:
-    if "://" in place:
-        from tfx.dsl.io import fileio
-
-        with fileio.open(place, "rb") as remote:
-            content = remote.read()
-    else:
-        with open(place, "rb") as file:
-            content = file.read()
-    with zipfile.ZipFile(io.BytesIO(content)) as wheel:
-        return {item.filename: wheel.read(item) for item in wheel.infolist() if not item.is_dir()}
-
-
-def _listed(members: dict[str, bytes]) -> dict[str, str]:
-    """sha256 by member as the wheel's RECORD has it; of itself it says nothing."""
-    name = next(member for member in members if member.endswith(".dist-info/RECORD"))
-    listed = {}
-    for row in csv.reader(io.StringIO(members[name].decode())):
-        if row:
-            algorithm, _, value = row[1].partition("=") if len(row) > 1 else ("", "", "")
-            listed[row[0]] = _hex(value) if algorithm == "sha256" else ""
-    return listed | {name: ""}
-
-
-def _hex(value: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
-    except (binascii.Error, ValueError):
-        return "unreadable"
-
-
-def _version_hash(members: dict[str, bytes]) -> str:
-    """What TFX puts into the wheel's name: `_get_version_hash` of its ``udf_utils``."""
-    digest = hashlib.sha256()
-    for name in sorted(member for member in members if "/" not in member and member.endswith(".py")):
-        for part in (name.encode(), members[name]):
-            digest.update(struct.pack(">Q", len(part)) + part)
-    return digest.hexdigest()

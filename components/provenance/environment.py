@@ -1,4 +1,4 @@
-"""What a pipeline runs on: Python, the machine, every installed package, and what decides about repeatability."""
+"""What a pipeline runs on: Python, the machine, every package, and what decides about repeatability."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VARIABLES = (
     "TZ",
     "XLA_FLAGS",
 )
-"""Environment variables that are recorded where they are set: those that change what is computed, no others."""
+"""Environment variables that are recorded where they are set: those that change what is computed."""
 
 
 def environment_of(container: str | None = None) -> Environment:

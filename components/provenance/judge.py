@@ -107,7 +107,7 @@ def _unknown(record: Record) -> Iterator[Finding]:
     told = {"artifact_files", "environment", "repository"}
     left = [item for item in record.unknowns if item.what not in told and not words.is_edited(item)]
     if left:
-        yield words.not_established(left, grave=[item for item in left if item.what in GRAVE])
+        yield words.not_established(left, [item for item in left if item.what in GRAVE])
     if record.environment is None:
         yield words.made_afterwards()
 

@@ -1,4 +1,4 @@
-"""The source files of a module and of what it imports from its own package, found without running any of it."""
+"""Source files of a module and of what it imports from its own package, found without running any of it."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def changes_of(sources: Iterable[SourceEntry], previous: Record | None, now: str
         anew = not set(source.made) & set(last.made)
         for change in changes(entry, [seen]):
             same = change.kind == "changed" and sizes[0].get(change.path) == sizes[1].get(change.path)
-            reason = "same_size" if same else "read_anew" if anew else "after_reading"
+            reason = "after_reading" if not anew else "same_size" if same else "read_anew"
             found.append(change.model_copy(update={"artifact": None, "source": source.id, "reason": reason}))
     return found
 
@@ -176,16 +176,16 @@ def _read_otherwise(
     sizes = {file.path: file.size for file in hashed.files}
     for number in source.made:
         told = str(artifacts[number].properties.get("input_fingerprint", "")) if number in artifacts else ""
-        for match_ in _FINGERPRINT.finditer(told):
-            files = _of_split(source, match_["split"], sizes)
-            if files is None or (len(files), sum(files)) == (int(match_["files"]), int(match_["bytes"])):
+        for read in _FINGERPRINT.finditer(told):
+            count, size = int(read["files"]), int(read["bytes"])
+            files = _of_split(source, read["split"], sizes)
+            if files is None or (len(files), sum(files)) == (count, size):
                 continue
-            yield Unknown(
-                what="source_read",
-                subject=source.id,
-                why=f"split {match_['split']} was read from {match_['files']} files of {int(match_['bytes']):,} bytes; "
-                f"now there are {len(files)} of {sum(files):,}: what was read is not what lies there",
+            why = (
+                f"split {read['split']} was read from {count:,} files of {size:,} bytes, and now there are "
+                f"{len(files):,} of {sum(files):,}: what lies there is not what was read"
             )
+            yield Unknown(what="source_read", subject=source.id, why=why)
             return
 
 

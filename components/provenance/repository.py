@@ -1,7 +1,7 @@
 """State of a git repository, as ``git`` itself tells it; nothing is ever written there.
 
-No hook, pager, filter of diffs or file system monitor of the repository is run, no network asked, and variables
-such as ``GIT_DIR``, which would lead to another repository, are not handed on.
+No hook, pager, filter of diffs or file system monitor of the repository is run, no network asked, and
+variables such as ``GIT_DIR``, which would lead to another repository, are not handed on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Unanswered(Exception):
 
 
 def repository_of(folder: str | os.PathLike[str]) -> Repository | None:
-    """State of the repository that a folder, or a file, lies in; none where there is none or it cannot be told."""
+    """State of the repository that a folder, or a file, lies in; none where there is none to be told of."""
     return look_up(folder)[0]
 
 

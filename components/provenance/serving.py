@@ -14,8 +14,8 @@ _FOLDERS = ("Format-Serving", "serving_model_dir")
 def serving_folder(files: Iterable[FileEntry]) -> str | None:
     """The folder that Pusher copies, relative to the artifact; none where nothing is to be served.
 
-    Where there is none of TFX's folders, it is the one with the SavedModel that lies the highest: empty for the
-    artifact's own.
+    Where there is none of TFX's folders, it is the one with the SavedModel that lies the highest: empty for
+    the artifact's own.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from tfx_trust.components.provenance.masking import masked
 from tfx_trust.components.provenance.record import Training, Value
 
 EXAMPLES = "Examples"
+_INPUT = "examples"
 TRAIN_ARGS, EVAL_ARGS = "train_args", "eval_args"
 # What TFX's trainer takes where its arguments name none.
 _DEFAULT = {TRAIN_ARGS: ["train"], EVAL_ARGS: ["eval"]}
@@ -46,11 +47,9 @@ def training_of(lineage: Lineage, model: int) -> Training | None:
             break
         number = before
     execution = lineage.executions[number]
-    examples = {
-        event.artifact
-        for event in reads.get(number, [])
-        if lineage.artifacts[event.artifact].type == EXAMPLES
-    }
+    read = [event for event in reads.get(number, []) if lineage.artifacts[event.artifact].type == EXAMPLES]
+    # Of several, such as those that canaries are made of, the ones that every trainer calls so.
+    examples = {event.artifact for event in [item for item in read if item.key == _INPUT] or read}
     if not examples:
         return None
     return Training(
@@ -86,7 +85,7 @@ def span_of(artifact: Artifact) -> tuple[int | None, int | None]:
 
 
 def seeds_of(executions: Mapping[int, Execution], nodes: Mapping[int, str]) -> dict[str, Value]:
-    """Seeds among the parameters, also within JSON, by ``component.parameter``; none where one is left open."""
+    """Seeds among the parameters, also within JSON, by ``component.parameter``; none of one left open."""
     found: dict[str, Value] = {}
     for number in sorted(executions):
         for path, value in _seeds("", executions[number].properties):

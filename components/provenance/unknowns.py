@@ -103,12 +103,10 @@ def unknowns_of(
 
 def _unmade(lineage: Lineage) -> Iterator[Unknown]:
     for item in lineage.unmade():
-        stopped = lineage.unfinished.get(item.id)
-        why = (
-            f"the {stopped[0].component} that it is an output of {_STOPPED.get(stopped[0].state, 'did not complete')}"
-            if stopped
-            else "no execution in the metadata store made it"
-        )
+        why = "no execution in the metadata store made it"
+        for stopped in lineage.unfinished.get(item.id, [])[:1]:
+            ending = _STOPPED.get(stopped.state, "did not complete")
+            why = f"the {stopped.component} that it is an output of {ending}"
         yield Unknown(
             what="producer", subject=f"artifact:{item.id}", why=f"{item.type} at {mask_text(item.uri)}: {why}"
         )
@@ -125,7 +123,7 @@ def _imported(lineage: Lineage, sources: Sequence[SourceEntry]) -> Iterator[Unkn
         if source.kind == "import":
             for item in made:
                 if item.type != _SCHEMA:
-                    why = f"{item.type} was imported from {source.place}; what it was made of is not in this store"
+                    why = f"{item.type} was imported from {source.place}; nothing tells what it was made of"
                     yield Unknown(what="external", subject=f"artifact:{item.id}", why=why)
 
 

@@ -17,6 +17,7 @@ from tfx_trust.components.provenance.report import (
     LineageNode,
     ProvenanceSection,
     Signature,
+    SourceSummary,
 )
 
 READABLE = 30

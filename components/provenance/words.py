@@ -8,6 +8,7 @@ from tfx_trust.components.provenance.record import ArtifactEntry, Change, Record
 from tfx_trust.components.report import Estimate, Finding, Severity, as_sentence
 
 _NAMED = 3
+# How many changes or unknowns a finding holds; the report has them all.
 _EVIDENCE = 50
 _KINDS = {"changed": "was changed", "missing": "is gone", "added": "was added", "renamed": "was renamed"}
 
@@ -15,34 +16,34 @@ _KINDS = {"changed": "was changed", "missing": "is gone", "added": "was added", 
 def tampered(entry: ArtifactEntry, changes: Sequence[Change]) -> Finding:
     """Files of an artifact are not, or were not all along, what was made."""
     first = changes[0]
-    more = f", and so with {_files(len(changes) - 1)} more" if len(changes) > 1 else ""
-    back = " and put back" if first.before is not None and first.before == first.now else ""
     to = f" to {first.renamed_to}" if first.renamed_to else ""
+    back = " and put back" if first.before is not None and first.before == first.now else ""
+    more = f"; so were {_files(len(changes) - 1)} more" if len(changes) > 1 else ""
     return Finding(
         check="tampered",
         severity=Severity.FAIL,
         subject=f"{entry.type} {entry.id}",
-        statistic=Estimate(value=float(len(changes)), count=max(len(entry.files), len(changes))),
-        message=f"{entry.type} is not what was made: {first.path} {_KINDS[first.kind]}{to}{back}, "
+        statistic=_share(len(changes), len(entry.files)),
+        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_KINDS[first.kind]}{to}{back} "
         f"{_when(first)}{more}.",
-        remedy="Find out who wrote there. Make the artifact and all that came after it anew, from a source that "
-        "is known to be right; do not use this model.",
-        evidence={"uri": entry.uri, "seen_in": first.seen_in, "changes": _evidence(changes)},
+        remedy="Find out who wrote there. Do not use this model: make the artifact, and all that came after "
+        "it, anew.",
+        evidence={"uri": entry.uri, "seen_in": first.seen_in, "changes": _changes(changes)},
     )
 
 
 def code_changed(changes: Sequence[Change]) -> Finding:
     """A wheel is not what was packaged."""
-    names = _names([change.path for change in changes])
     return Finding(
         check="tampered",
         severity=Severity.FAIL,
         subject="code",
-        message=f"Packaged code is not what was packaged: {names} does not agree with the wheel's own list of "
-        "files.",
-        remedy="Find out who wrote there. Package the module again from a commit that is known to be right, and "
-        "train anew.",
-        evidence={"changes": _evidence(changes)},
+        statistic=Estimate(value=float(len(changes))),
+        message=f"Packaged code is not what was packaged: {_names(change.path for change in changes)} "
+        f"{_verb(len(changes), 'does', 'do')} not agree with the wheel's own list of files.",
+        remedy="Find out who wrote there. Package the code anew from a commit that is known to be right, and "
+        "train again.",
+        evidence={"changes": _changes(changes)},
     )
 
 
@@ -56,25 +57,26 @@ def chain_broken(edited: Sequence[Unknown]) -> Finding:
     return Finding(
         check="chain_broken",
         severity=Severity.FAIL,
-        subject=_names([item.subject for item in edited]),
+        subject=_names(item.subject for item in edited),
         statistic=Estimate(value=float(len(edited))),
-        message=f"The chain of records is broken: {as_sentence(edited[0].why)}",
-        remedy="Find out who wrote there. What was recorded before cannot be relied upon: restore it from a copy, "
-        "or begin a new chain and say so.",
-        evidence={"edited": [item.model_dump() for item in edited[:_EVIDENCE]]},
+        message=f"An earlier observation was tampered with. {as_sentence(edited[0].why)}",
+        remedy="Find out who wrote there. What was recorded before cannot be relied upon: restore it from a "
+        "copy, or begin anew and say so.",
+        evidence={"edited": _unknowns(edited)},
     )
 
 
 def files_missing(record: Record, gone: Sequence[Unknown]) -> Finding:
     """Artifacts of which there are no bytes to be looked at."""
+    count, all_of_them = len(gone), len(record.artifacts)
     return Finding(
         check="files_missing",
         severity=Severity.NOT_RUN,
-        subject=_names([item.subject for item in gone]),
-        statistic=Estimate(value=float(len(gone)), count=len(record.artifacts)),
-        message=f"{len(gone)} of {len(record.artifacts)} artifacts could not be checked. {as_sentence(gone[0].why)}",
-        remedy="Put the files back, or say where they lie now (--rewrite-prefix OLD=NEW); otherwise make them anew.",
-        evidence={"artifacts": [item.model_dump() for item in gone[:_EVIDENCE]]},
+        subject=_names(item.subject for item in gone),
+        statistic=_share(count, all_of_them),
+        message=f"{count} of {all_of_them} artifacts could not be checked. {as_sentence(gone[0].why)}",
+        remedy="Put the files back, or say where they lie now; otherwise make them anew.",
+        evidence={"artifacts": _unknowns(gone)},
     )
 
 
@@ -82,33 +84,31 @@ def source_changed(source: SourceEntry, changes: Sequence[Change]) -> Finding:
     """A raw input has other bytes than in the record before."""
     name = source.declaration.name if source.declaration else source.place
     reasons = {change.reason for change in changes}
-    paths = _names([change.path for change in changes])
-    since = changes[0].seen or "the record before"
+    since = next((change.seen for change in changes if change.seen), "the time of the record before")
+    differing = f"{_files(len(changes))} ({_names(change.path for change in changes)})"
+    severity, remedy = Severity.WARN, ""
     if "after_reading" in reasons:
-        severity = Severity.WARN
         message = (
-            f"{name} was changed after it was read: {paths}. The model is of what lay there before {since}."
+            f"{name} was changed after it was read, in {differing}: the model is of what lay there before."
         )
-        remedy = "Train anew, or put the data back that the model came from."
+        remedy = "Train anew on what lies there now, or put back what the model came from."
     elif "same_size" in reasons:
-        severity = Severity.WARN
         message = (
-            f"{name} has other bytes than on {since}, in files of the very same size: {paths}. "
-            "New data seldom have the size of the old."
+            f"{name} was exchanged since {since}, in {differing}, for bytes of the very same size: new data "
+            "seldom have that, and TFX by itself may not see it."
         )
         remedy = "Ask whoever keeps the data whether they were meant to be exchanged."
     else:
         severity = Severity.INFO
-        message = f"{name} was read anew: {_files(len(changes))} other than on {since}, {paths}."
-        remedy = ""
+        message = f"{name} holds other data than at {since}, in {differing}; they were read anew."
     return Finding(
         check="source_changed",
         severity=severity,
         subject=source.id,
-        statistic=Estimate(value=float(len(changes)), count=max(len(source.files), len(changes))),
+        statistic=_share(len(changes), len(source.files)),
         message=message,
         remedy=remedy,
-        evidence={"place": source.place, "changes": _evidence(changes)},
+        evidence={"place": source.place, "changes": _changes(changes)},
     )
 
 
@@ -118,9 +118,10 @@ def unsigned(*, required: bool) -> Finding:
         check="unsigned",
         severity=Severity.FAIL if required else Severity.INFO,
         subject="record",
-        message="The record is not signed: whoever can write to its folder can change it together with the files "
-        "that it speaks of.",
-        remedy="Make a key with `tfx-trust provenance keygen` and name it as `signing_key` or `signing_key_env`.",
+        message="The record is not signed: whoever can write to its folder can change it together with the "
+        "files that it speaks of.",
+        remedy="Make a key with `tfx-trust provenance keygen`, and name it as `signing_key` or "
+        "`signing_key_env`.",
     )
 
 
@@ -129,49 +130,44 @@ def uncommitted(record: Record, *, required: bool) -> Finding:
     severity = Severity.FAIL if required else Severity.INFO
     repository = record.repository
     if repository is None:
-        why = next((item.why for item in record.unknowns if item.what == "repository"), "it is not told")
+        why = next((item.why for item in record.unknowns if item.what == "repository"), "no git repository")
         return Finding(
             check="uncommitted_code",
             severity=severity,
             subject="code",
-            message=f"Which commit the code is of is not known: {as_sentence(why)}",
-            remedy="Keep the code in git and give its folder as `repository`.",
+            message=f"It is not known which commit the code is of: {why.rstrip('.')}.",
+            remedy="Keep the code in git, and give its folder as `repository`.",
         )
+    changed = repository.changed
     return Finding(
         check="uncommitted_code",
         severity=severity,
         subject="code",
-        statistic=Estimate(value=float(len(repository.changed))),
-        message=f"The code is not as it was committed: in the repository {_names(repository.changed)} "
-        f"{'differs' if len(repository.changed) == 1 else 'differ'} from commit {repository.commit[:12]}.",
+        statistic=Estimate(value=float(len(changed))),
+        message=f"The code is not as it was committed: {_names(changed)} "
+        f"{_verb(len(changed), 'differs', 'differ')} from commit {repository.commit[:12]}.",
         remedy="Commit before a model is trained that is to be released.",
-        evidence={"commit": repository.commit, "changed": repository.changed[:_EVIDENCE]},
+        evidence={"commit": repository.commit, "changed": changed[:_EVIDENCE]},
     )
 
 
-def not_established(unknowns: Sequence[Unknown], *, grave: Sequence[Unknown]) -> Finding:
-    """What the record could not find out."""
-    first, *others = grave or unknowns
+def not_established(unknowns: Sequence[Unknown], grave: Sequence[Unknown]) -> Finding:
+    """What the record could not find out; of some of it the origin cannot be told without it."""
+    told = grave or unknowns
+    ordered = [*grave, *(item for item in unknowns if item not in grave)]
     more = len(unknowns) - 1
+    rest = f" There {_verb(more, 'is 1 thing', f'are {more} things')} more." if more else ""
     return Finding(
         check="not_established",
         severity=Severity.WARN if grave else Severity.INFO,
-        subject=_names([item.subject for item in (grave or unknowns)]),
+        subject=_names(item.subject for item in told),
         statistic=Estimate(value=float(len(unknowns))),
-        message=f"{'Part of the origin' if grave else 'Something'} could not be established: "
-        f"{as_sentence(first.why)}"
-        + (f" There {'is 1 thing' if more == 1 else f'are {more} things'} more." if more else ""),
-        remedy="Each is listed in the report with its reason; what can be put right is to be recorded again."
+        message=f"{'Part of the origin' if grave else 'Something'} could not be established. "
+        f"{as_sentence(told[0].why)}{rest}",
+        remedy="The report lists each with its reason: put right what can be, and record again."
         if grave
         else "",
-        evidence={
-            "unknowns": [
-                item.model_dump()
-                for item in [first, *others, *(i for i in unknowns if i not in (grave or unknowns))][
-                    :_EVIDENCE
-                ]
-            ]
-        },
+        evidence={"unknowns": _unknowns(ordered)},
     )
 
 
@@ -181,24 +177,36 @@ def made_afterwards() -> Finding:
         check="data_as_it_is_now",
         severity=Severity.INFO,
         subject="record",
-        message="The record was made after the run: code, raw data and artifacts are as they are now, which is what "
-        "they were only if nobody changed them; the packages of the training are not known.",
+        message="The record was made after the run: it has code, raw data and artifacts as they are now, and "
+        "does not know which packages the model was trained with.",
         remedy="Put ProvenanceTracker into the pipeline: it records while the model is made.",
     )
 
 
 def _when(change: Change) -> str:
     if change.seen and change.found:
-        return f"between {change.seen}, when it was seen as it was, and {change.found}"
+        return f"after {change.seen}, when it was last seen as it was, and before {change.found}"
     return f"before {change.found}" if change.found else "at a time that is not known"
 
 
-def _evidence(changes: Sequence[Change]) -> list[dict[str, object]]:
+def _share(count: int, of: int) -> Estimate:
+    return Estimate(value=float(count), count=max(count, of))
+
+
+def _changes(changes: Sequence[Change]) -> list[dict[str, object]]:
     return [change.model_dump(exclude_none=True) for change in changes[:_EVIDENCE]]
 
 
+def _unknowns(unknowns: Sequence[Unknown]) -> list[dict[str, object]]:
+    return [item.model_dump() for item in unknowns[:_EVIDENCE]]
+
+
 def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+    return f"{count:,} {_verb(count, 'file', 'files')}"
+
+
+def _verb(count: int, one: str, several: str) -> str:
+    return one if count == 1 else several
 
 
 def _names(names: Iterable[str]) -> str:
