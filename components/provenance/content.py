@@ -229,12 +229,16 @@ def _raw_fingerprint(parameters: Mapping[str, Any]) -> str:
     base = parameters["input_base"]
     config = example_gen_pb2.Input()
     proto_utils.json_to_proto(parameters["input_config"], config)
-    matched = {path for split in config.splits for path in fileio.glob(os.path.join(base, split.pattern))}
+    matched = {split.name: fileio.glob(os.path.join(base, split.pattern)) for split in config.splits}
     try:
-        files = digest_files([path for path in matched if not fileio.isdir(path)], base, follow=True)
+        return raw_fingerprint(
+            {
+                name: digest_files([path for path in paths if not fileio.isdir(path)], base, follow=True)
+                for name, paths in matched.items()
+            }
+        )
     except InputError as error:
         return _unreadable(base, error)
-    return raw_fingerprint(files)
 
 
 # What was made

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from tfx_trust.components.errors import InputError
@@ -148,13 +148,22 @@ def tree_digest(files: Iterable[FileEntry]) -> str:
     return (level[0] if level else hashlib.sha256().digest()).hex()
 
 
-def raw_fingerprint(files: Sequence[FileEntry]) -> str:
+def raw_fingerprint(splits: Mapping[str, Sequence[FileEntry]]) -> str:
     """What a content-aware ExampleGen keeps as ``input_fingerprint`` of its Examples.
 
-    `files` are all that it read, relative to its ``input_base``.
+    As TFX's, but that the tree digest of all files stands in the place of what is made of their times.
+
+    Parameters
+    ----------
+    splits
+        By split the files that are read, relative to ``input_base``.
     """
-    size = sum(file.size for file in files)
-    return f"files:{len(files)},bytes:{size},{_FINGERPRINT}{tree_digest(files)}"
+    lines = [
+        f"split:{name},num_files:{len(files)},total_bytes:{sum(file.size for file in files)}"
+        for name, files in splits.items()
+    ]
+    every = {file.path: file for files in splits.values() for file in files}
+    return "\n".join([*lines, _FINGERPRINT + tree_digest(every.values())])
 
 
 def tree_of_fingerprint(fingerprint: str) -> str | None:

@@ -484,8 +484,12 @@ def test_single_files_have_paths_relative_to_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_fingerprint_tells_its_tree_and_one_of_tfx_has_none() -> None:
-    files = listing({"a.csv": b"1"})
-    assert tree_of_fingerprint(raw_fingerprint(files)) == tree_digest(files)
+    one, two = listing({"a.csv": b"1", "b.csv": b"23"})
+    made = raw_fingerprint({"train": [one], "eval": [two, one]})
+    assert made.startswith(
+        "split:train,num_files:1,total_bytes:1\nsplit:eval,num_files:2,total_bytes:3\ntree_sha256:"
+    )
+    assert tree_of_fingerprint(made) == tree_digest([one, two])
     tfx = "split:single_split,num_files:1,total_bytes:12,xor_checksum:1,sum_checksum:1"
     assert tree_of_fingerprint(tfx) is None
 
