@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from tfx_trust.components.provenance.config import IntendedUse
@@ -92,9 +92,9 @@ def keeps_to(licence: str, share_alike: str) -> bool:
     return all(any(name in allowed for name in given.licences) for given in choices(licence))
 
 
-def common_licences(share_alike: Iterable[str]) -> frozenset[str]:
-    """Identifiers that keep to each of some licences that want to be shared alike."""
-    return frozenset.intersection(*(_passes_as(name) for name in share_alike))
+def common_licences(share_alike: Collection[str]) -> frozenset[str] | None:
+    """Identifiers that keep to each of some licences that want to be shared alike; none if there are none."""
+    return frozenset.intersection(*map(_passes_as, share_alike)) if share_alike else None
 
 
 def _passes_as(identifier: str) -> frozenset[str]:
