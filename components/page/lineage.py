@@ -12,7 +12,7 @@ from tfx_trust.components.page import graph, words
 from tfx_trust.components.provenance.report import LineageEdge, LineageNode, ProvenanceSection
 
 MOST_DRAWN = 120
-LEAST_SCALE = 0.8
+LEAST_SCALE = 0.75
 MOST_ROWS = 1_000
 KINDS = ("source", "execution", "artifact")
 
