@@ -76,8 +76,13 @@ def picture(section: ProvenanceSection) -> Picture:
     edges = [edge for edge in section.edges if edge.source in nodes and edge.target in nodes]
     kept = _nearest(nodes, edges)
     acyclic = _without_circles(nodes, edges)
-    drawn = [_drawn(node) for node in nodes.values() if node.id in kept]
-    arrows = [_arrow(edge, nodes) for edge in acyclic if edge.source in kept and edge.target in kept]
+    made_of = {node.id for node in ancestors(section)}
+    drawn = [_drawn(node, beside=node.id not in made_of) for node in nodes.values() if node.id in kept]
+    arrows = [
+        graph.Edge(edge.source, edge.target, "" if edge.target in made_of else "edge-idle")
+        for edge in acyclic
+        if edge.source in kept and edge.target in kept
+    ]
     left_out = len(nodes) - len(kept)
     if left_out:
         drawn.insert(0, graph.Node(_EARLIER, f"{left_out:,} more parts", "in the table", css="node-unseen"))
@@ -147,9 +152,9 @@ def shapes(section: ProvenanceSection) -> list[tuple[str, str, str]]:
     return told
 
 
-def has_related(section: ProvenanceSection) -> bool:
+def has_more(section: ProvenanceSection) -> bool:
     """Whether anything is in the lineage that the model was not made of."""
-    return any(node.role == "related" for node in section.nodes)
+    return len(ancestors(section)) < len(section.nodes)
 
 
 def marks(section: ProvenanceSection) -> list[tuple[str, str]]:
@@ -239,11 +244,11 @@ def _in_order(nodes: Mapping[str, LineageNode], before: Mapping[str, Iterable[st
     return list(done)
 
 
-def _drawn(node: LineageNode) -> graph.Node:
+def _drawn(node: LineageNode, *, beside: bool) -> graph.Node:
     second = (node.licence or "licence not known") if node.kind == "source" else node.detail
     state = STATES[node.state] if node.state != "known" else ""
     tone = STATE_TONES[node.state] if node.state != "known" else ""
-    css = [f"node-{node.kind}", f"node-{node.role}"]
+    css = [f"node-{node.kind}", *(["node-model"] if node.role == "model" else ["node-beside"] * beside)]
     if tone:
         css += [f"is-{tone}", f"node-{tone}"]
     return graph.Node(
@@ -256,11 +261,6 @@ def _drawn(node: LineageNode) -> graph.Node:
         shape=_SHAPES[node.kind],
         href=f"#{anchor(node.id)}",
     )
-
-
-def _arrow(edge: LineageEdge, nodes: Mapping[str, LineageNode]) -> graph.Edge:
-    related = "related" in (nodes[edge.source].role, nodes[edge.target].role)
-    return graph.Edge(edge.source, edge.target, "edge-idle" if related else "")
 
 
 def _tooltip(node: LineageNode) -> str:
