@@ -39,6 +39,7 @@ __all__ = [
     "PAYLOAD_TYPE",
     "PUBLIC_KEY_FILE",
     "STATEMENT_TYPE",
+    "OtherKeyError",
     "PrivateKey",
     "PublicKey",
     "SignatureError",
@@ -75,6 +76,14 @@ _GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
 
 class SignatureError(InputError):
     """A signature that does not hold."""
+
+
+class OtherKeyError(SignatureError):
+    """A signature that says to be by another key; `signer` is what it calls that key by."""
+
+    def __init__(self, signer: str, wanted: str) -> None:
+        self.signer = signer[:64]
+        super().__init__(f"it is signed by another key: by {self.signer}, and not by {wanted}")
 
 
 def signature_of(public: PublicKey, files: Iterable[str]) -> Signature:
@@ -163,7 +172,7 @@ def open_model_signature(content: bytes, public: PublicKey) -> SignedModel:
     bundle = _parsed(content)
     hint = _at(bundle, "verificationMaterial", "publicKey", "hint")
     if hint and hint != key_id(public):
-        raise SignatureError(_another_key(str(hint), key_id(public)))
+        raise OtherKeyError(str(hint), key_id(public))
     payload = _verified(_at(bundle, "dsseEnvelope"), public)
     statement = _parsed(payload)
     if _at(statement, "predicateType") != _MODEL_SIGNATURE:
@@ -215,7 +224,7 @@ def open_envelope(content: bytes, public: PublicKey) -> bytes:
     written = _parsed(content)
     signed_by = envelope_signer(content)
     if signed_by and signed_by != envelope_key_id(public):
-        raise SignatureError(_another_key(signed_by, envelope_key_id(public)))
+        raise OtherKeyError(signed_by, envelope_key_id(public))
     payload = _verified(written, public)
     if canonical(written) + b"\n" != content:
         raise SignatureError("its bytes are not those that were written, although the signature holds")
@@ -287,7 +296,3 @@ def _at(found: Any, *names: str) -> Any:
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def _another_key(found: str, wanted: str) -> str:
-    return f"it is signed by another key: by {found[:64]!r}, and the key given is {wanted!r}"

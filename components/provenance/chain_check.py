@@ -1,0 +1,68 @@
+"""Whether the records before one are as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfx_trust.components.errors import InputError
+from tfx_trust.components.mlmd import Prefixes, rewritten
+from tfx_trust.components.provenance.carrying import read_file
+from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record
+from tfx_trust.components.provenance.sealed import sealed_digest
+from tfx_trust.components.provenance.verification import Checked, Problem
+
+
+def chain_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Iterator[Problem]:
+    """Follows the chain of records back, until one is not what the next says that it was."""
+    seen = {record.digest}
+    previous: Previous | None = record.previous
+    while previous is not None and previous.digest not in seen:
+        seen.add(previous.digest)
+        place = f"{rewritten(previous.uri, rewrite).rstrip('/')}/{RECORD_FILE}"
+        try:
+            content = read_file(place)
+        except InputError as error:
+            yield _chain_problem("unchecked", "unreadable", place, str(error), "Make it readable.")
+            return
+        if content is None:
+            message = f"the record before, {previous.digest[:12]}…, is not where it was: the chain ends there"
+            yield _chain_problem(
+                "unchecked",
+                "gone",
+                place,
+                message,
+                "Put it back, or give --rewrite-prefix OLD=NEW if it was moved.",
+            )
+            return
+        problem = _chain_break(previous, content, place)
+        if problem is not None:
+            yield problem
+            return
+        checked.records += 1
+        try:
+            previous = Record.of_bytes(content, place).previous
+        except InputError as error:
+            yield _chain_problem("unchecked", "version", place, str(error), "Use a newer tfx-trust.")
+            return
+
+
+def _chain_break(previous: Previous, content: bytes, place: str) -> Problem | None:
+    digest = sealed_digest(content)
+    if digest == previous.digest:
+        return None
+    what = "it was edited" if digest is None else f"another, {digest[:12]}…, lies there"
+    message = f"the chain is broken at the record before, {previous.digest[:12]}…: {what}"
+    remedy = "Find out who wrote there. Take that record from a copy that is safe."
+    return _chain_problem("tampered", "chain", place, message, remedy)
+
+
+def _chain_problem(kind: str, what: str, place: str, message: str, remedy: str) -> Problem:
+    fields = {
+        "kind": kind,
+        "what": what,
+        "subject": "chain",
+        "path": place,
+        "message": message,
+        "remedy": remedy,
+    }
+    return Problem.model_validate(fields)
