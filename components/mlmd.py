@@ -6,8 +6,10 @@ latter are gone from newer versions of ML Metadata.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from google.protobuf import json_format
 from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2 as pb
 
-from tfx_trust.components.errors import InputError
+from tfx_trust.components.errors import InputError, UsageError
+from tfx_trust.components.mlmd_connection import connect_mysql, connect_sqlite, locked
 
 PASSWORD_ENV = "TFX_TRUST_METADATA_PASSWORD"
 """Name of the environment variable that the password of a MySQL store is taken from."""
@@ -29,6 +32,8 @@ SELECTED = "INTERNAL_OUTPUT"
 """Kinds of events that say: this was read, was made, was chosen by a resolver."""
 # An SQL statement names every id; it may be a million characters long.
 _CHUNK = 5000
+# From here on it is quicker to ask every context for its executions than every execution for its contexts.
+_MANY = 200
 _PIPELINE, _RUN, _NODE = "pipeline", "pipeline_run", "node"
 
 Value = str | int | float | bool
@@ -103,7 +108,7 @@ class Store:
     def __init__(self, raw: Any, place: str) -> None:
         self.raw = raw
         self.place = place
-        self._contexts: dict[int, dict[str, str]] = {}
+        self._contexts: dict[str, dict[int, str]] = {kind: {} for kind in (_PIPELINE, _RUN, _NODE)}
 
     def artifacts(self, ids: Iterable[int] | None = None) -> dict[int, Artifact]:
         """Artifacts by id; all of them if no ids are given."""
@@ -189,22 +194,45 @@ class Store:
 
     def _context_names(self, kind: str, executions: Iterable[int]) -> dict[int, str]:
         wanted = set(executions)
-        for number in sorted(wanted - set(self._contexts)):
-            found = self._read(functools.partial(self.raw.get_contexts_by_execution, number))
-            self._contexts[number] = {str(item.type): str(item.name) for item in found}
-        return {
-            number: self._contexts[number][kind]
-            for number in sorted(wanted)
-            if kind in self._contexts[number]
-        }
+        names = self._contexts[kind]
+        unknown = wanted - names.keys()
+        if len(unknown) > _MANY:
+            for context in self._read(lambda: self.raw.get_contexts_by_type(kind)):
+                within = self._read(functools.partial(self.raw.get_executions_by_context, context.id))
+                names |= {item.id: str(context.name) for item in within}
+        else:
+            for number in sorted(unknown):
+                for context in self._read(functools.partial(self.raw.get_contexts_by_execution, number)):
+                    self._contexts.setdefault(str(context.type), {})[number] = str(context.name)
+        # So that those without one are not asked for again.
+        names |= dict.fromkeys(wanted - names.keys(), "")
+        return {number: names[number] for number in sorted(wanted) if names[number]}
 
     def _read(self, call: Callable[[], Iterable[_T]]) -> list[_T]:
-        try:
-            return list(call())
-        except errors.NotFoundError:
-            return []
-        except errors.StatusError as error:
-            raise InputError(f"{self.place}: the metadata store cannot be read: {error}") from None
+        with _quiet():
+            try:
+                return list(call())
+            except errors.NotFoundError:
+                return []
+            except errors.AbortedError:
+                raise InputError(locked(self.place)) from None
+            except errors.StatusError as error:
+                raise InputError(f"{self.place}: the metadata store cannot be read: {error}") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps ML Metadata from logging what is raised anyway."""
+    logger = logging.getLogger("absl")
+    logger.addFilter(_not_of_mlmd)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_not_of_mlmd)
+
+
+def _not_of_mlmd(record: logging.LogRecord) -> bool:
+    return f"{os.sep}ml_metadata{os.sep}" not in record.pathname
 
 
 def store_of(handle: Any, place: str = "the metadata store") -> Store:
@@ -213,17 +241,32 @@ def store_of(handle: Any, place: str = "the metadata store") -> Store:
 
 
 def open_store(place: str | os.PathLike[str], *, password_env: str = PASSWORD_ENV) -> Store:
-    """Opens a metadata store for reading."""
-    from ml_metadata.metadata_store import metadata_store
+    """Opens a metadata store for reading; it is neither written to nor migrated.
 
-    path = os.fspath(place)
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = path
-    config.sqlite.connection_mode = pb.SqliteMetadataSourceConfig.READONLY
-    try:
-        return Store(metadata_store.MetadataStore(config), path)
-    except (RuntimeError, errors.StatusError) as error:
-        raise InputError(f"{path}: {error}") from None
+    Parameters
+    ----------
+    place
+        Path of a SQLite file, or ``mysql://user@host:port/database``.
+    password_env
+        Name of the environment variable with the password of a MySQL server.
+
+    Raises
+    ------
+    UsageError
+        If it is an address of another kind, or one that holds a password; the address is not repeated.
+    InputError
+        If there is no metadata store that can be read; why, and what to do.
+    """
+    text = os.fspath(place)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return Store(*connect_sqlite(text))
+    if scheme != "mysql":
+        raise UsageError(
+            f"a metadata store at {scheme}:// cannot be read: give the path of a SQLite file, or "
+            "mysql://user@host:port/database"
+        )
+    return Store(*connect_mysql(text, password_env))
 
 
 def rewritten(place: str, prefixes: Prefixes) -> str:
