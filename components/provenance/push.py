@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.provenance.carrying import CARRIED, RecordFiles, is_folder
+from tfx_trust.components.provenance.authenticity import Authenticity, examine
+from tfx_trust.components.provenance.carrying import CARRIED, is_folder
+from tfx_trust.components.provenance.carrying import carry as put_into
 from tfx_trust.components.provenance.hashing import digest_folder
 from tfx_trust.components.provenance.record import RECORD_FILE, ArtifactEntry, Change, Record
 from tfx_trust.components.provenance.report import PushReport, PushSection
@@ -103,17 +105,19 @@ def check_push(record_folder: str, destination: str | None, *, carry: bool = Tru
     InputError
         If there is no record.
     """
-    files = RecordFiles.read(record_folder)
-    section = PushSection(destination=destination, record=files.record.digest)
-    findings = _record_findings(files)
+    found = examine(record_folder, None)
+    if not found.content:
+        raise InputError(f"{record_folder}: there is no {RECORD_FILE}; run ProvenanceTracker first")
+    section = PushSection(destination=destination, record=found.record.digest if found.record else "")
+    findings = _record_findings(found)
     if destination is None:
         findings.append(
             _finding("pushed", Severity.NOT_RUN, "Nothing was pushed, so there is no copy to check.")
         )
-    elif _sound(findings):
-        findings += _copy_findings(files.record, destination, section)
+    elif found.record is not None and _sound(findings):
+        findings += _copy_findings(found.record, destination, section)
         if carry and _sound(findings):
-            findings += _carry_findings(files, destination, section)
+            findings += _carry_findings(found, destination, section)
     return PushReport(component="PushValidator", findings=findings, settings={"carry": carry}, push=section)
 
 
@@ -125,14 +129,20 @@ def _sound(findings: Sequence[Finding]) -> bool:
     return all(item.severity is Severity.INFO for item in findings)
 
 
-def _record_findings(files: RecordFiles) -> list[Finding]:
-    try:
-        files.check()
-    except InputError as error:
-        remedy = "Find out who can write there, and run ProvenanceTracker again."
-        message = f"The record cannot be believed: {error}."
-        return [_finding("record", Severity.FAIL, message, remedy, files.place)]
-    return [] if files.signed else [_finding("signature", Severity.INFO, _UNSIGNED)]
+def _record_findings(found: Authenticity) -> list[Finding]:
+    findings = [
+        _finding(
+            "record",
+            Severity.FAIL if problem.kind == "tampered" else Severity.NOT_RUN,
+            f"The record cannot be believed: {problem.message}.",
+            problem.remedy,
+            problem.path,
+        )
+        for problem in found.problems
+    ]
+    if not findings and found.public is None:
+        findings.append(_finding("signature", Severity.INFO, _UNSIGNED))
+    return findings
 
 
 def _copy_findings(record: Record, destination: str, section: PushSection) -> list[Finding]:
@@ -170,9 +180,9 @@ def _differs(kind: str, paths: Sequence[str], destination: str) -> Finding:
     )
 
 
-def _carry_findings(files: RecordFiles, destination: str, section: PushSection) -> list[Finding]:
+def _carry_findings(found: Authenticity, destination: str, section: PushSection) -> list[Finding]:
     try:
-        section.carried = files.carry(destination)
+        section.carried = put_into(found.content, destination)
     except Exception as error:  # Every file system has errors of its own.
         why = getattr(error, "strerror", None) or type(error).__name__
         message = f"The copy is right, but the record could not be put into it: {why}."
