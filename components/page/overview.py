@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tfx_trust.components.page import graph, release, words
@@ -11,8 +12,16 @@ from tfx_trust.components.page.links import relative_link
 from tfx_trust.components.page.run import NodeRun, Run
 from tfx_trust.components.release.report import Weighed
 
+SNAPSHOT = "ArtifactSnapshot"
 GATES = frozenset(
-    {"LeakageValidator", "FairnessEvaluator", "PrivacyAuditor", "ProvenanceTracker", "ReleaseGate"}
+    {
+        "LeakageValidator",
+        "FairnessEvaluator",
+        "PrivacyAuditor",
+        "ProvenanceTracker",
+        "ReleaseGate",
+        "PushValidator",
+    }
 )
 """This library's gates, drawn as such even without a verdict; any other node that has one is a gate too."""
 
@@ -123,18 +132,32 @@ def page_of_release(run: Run) -> str | None:
 def pipeline(run: Run) -> str:
     """The run's graph as inline SVG."""
     known = {node.name: node for node in run.nodes}
+    drawn = {name: node for name, node in known.items() if node.kind != SNAPSHOT}
     every = [
         graph.Edge(name, node.name, "edge-idle" if node.state == "not_run" else "")
-        for node in run.nodes
-        for name in node.upstream
-        if name in known
+        for node in drawn.values()
+        for name in _before(node, known)
     ]
-    nodes = [_drawn(node) for node in run.nodes]
+    nodes = [_drawn(node) for node in drawn.values()]
     described = "; ".join(_described(node, known) for node in run.nodes)
     label = f"Pipeline {run.pipeline}, {tally(run)}. The table of nodes below says the same."
     return graph.draw(
         graph.lay_out(nodes, graph.without_shortcuts(every)), label=label, description=described
     )
+
+
+def snapshots(run: Run) -> list[str]:
+    """Names of the nodes that only take snapshots; the graph leaves them out."""
+    return [node.name for node in run.nodes if node.kind == SNAPSHOT]
+
+
+def _before(node: NodeRun, known: Mapping[str, NodeRun]) -> set[str]:
+    """What a node waits for; of a snapshot, what that waits for."""
+    before: set[str] = set()
+    for name in node.upstream:
+        if name in known:
+            before |= _before(known[name], known) if known[name].kind == SNAPSHOT else {name}
+    return before
 
 
 def _drawn(node: NodeRun) -> graph.Node:
