@@ -84,7 +84,7 @@ class Authenticity:
 
 
 def examine(folder: str, public: PublicKey | None) -> Authenticity:
-    """Reads the folder of a record and holds its files against each other.
+    """Reads the folder of a record and holds its files against each other, and against their signatures.
 
     Parameters
     ----------
@@ -112,7 +112,10 @@ def _read_into(found: Authenticity, name: str) -> None:
     try:
         content = read_file(place)
     except InputError as error:
-        found.unchecked("unreadable", name, str(error), "Make it readable.")
+        if os.path.isdir(place):
+            found.tampered("replaced", name, f"{name} is a folder, and was a file when it was written")
+        else:
+            found.unchecked("unreadable", name, str(error), "Make it readable.")
         return
     if content is not None:
         found.content[name] = content
@@ -263,7 +266,7 @@ def _check_statement(found: Authenticity, own: PublicKey | None) -> dict[str, st
         statement = json.loads(payload)
         (signed,) = (item["digest"]["sha256"] for item in statement["subject"] if item["name"] == RECORD_FILE)
         byproducts = statement["predicate"]["runDetails"]["byproducts"]
-        bound = {item["name"]: item["digest"]["sha256"] for item in byproducts if item["name"] in _FILES}
+        bound = {item["name"]: item["digest"]["sha256"] for item in byproducts if "uri" not in item}
     except (ValueError, KeyError, TypeError):
         found.tampered("signature", STATEMENT_FILE, f"{STATEMENT_FILE} is signed, and speaks of no record")
         return None
@@ -276,6 +279,8 @@ def _check_bound(found: Authenticity, name: str, digest: str, bound: Mapping[str
             digest = bound.get(SERVING_SIGNATURE_FILE, digest)
         elif name != RECORD_FILE:
             return
+    if name not in _FILES:
+        _read_into(found, name)
     content = found.content.get(name)
     if content is None:
         if name != RECORD_FILE:

@@ -226,7 +226,8 @@ def open_envelope(content: bytes, public: PublicKey) -> bytes:
     if signed_by and signed_by != envelope_key_id(public):
         raise OtherKeyError(signed_by, envelope_key_id(public))
     payload = _verified(written, public)
-    if canonical(written) + b"\n" != content:
+    as_written = _form(payload, PAYLOAD_TYPE, envelope_key_id(public), _at(written["signatures"][0], "sig"))
+    if canonical(as_written) + b"\n" != content:
         raise SignatureError("its bytes are not those that were written, although the signature holds")
     return payload
 
@@ -240,10 +241,14 @@ def envelope_signer(content: bytes) -> str | None:
 
 def _envelope(payload: bytes, payload_type: str, key: PrivateKey, keyid: str) -> dict[str, Any]:
     signature = key.sign(_encoded(payload, payload_type), ec.ECDSA(hashes.SHA256()))
+    return _form(payload, payload_type, keyid, base64.b64encode(signature).decode())
+
+
+def _form(payload: bytes, payload_type: str, keyid: str, signature: str) -> dict[str, Any]:
     return {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": payload_type,
-        "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
+        "signatures": [{"keyid": keyid, "sig": signature}],
     }
 
 

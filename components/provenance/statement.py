@@ -60,7 +60,7 @@ def statement_of(record: Record, *, beside: Mapping[str, str] | None = None) -> 
         Sealed.
     beside
         sha256 of further files in the record's folder, by name: they become by-products, so that a change to
-        them shows.
+        them shows; those without a URI are these.
     """
     return {
         "_type": STATEMENT_TYPE,
