@@ -109,17 +109,15 @@ class ContentAware:
         parameters = dict(execution_info.exec_properties)
         for name, value in result.exec_properties.items():
             parameters[name] = getattr(value, value.WhichOneof("value"))
-        digests = inputs_digest(execution_info.input_dict, parameters)
+        parameters[INPUTS_DIGEST] = inputs_digest(execution_info.input_dict, parameters)
+        result.exec_properties[INPUTS_DIGEST].string_value = parameters[INPUTS_DIGEST]
+        if not execution_info.pipeline_node.execution_options.caching_options.enable_cache:
+            return result
         node = f"{execution_info.pipeline_info.id}.{execution_info.pipeline_node.node_info.id}"
         with self._mlmd_connection as handle:  # type: ignore[attr-defined]
-            refused = refused_outputs(store_of(handle.store), node, {**parameters, INPUTS_DIGEST: digests})
-        result.exec_properties[INPUTS_DIGEST].string_value = digests
+            refused = refused_outputs(store_of(handle.store), node, parameters)
         if refused:
-            logging.warning(
-                "%s is not served artifacts %s: they are not what they were when they were seen first",
-                node,
-                ", ".join(map(str, refused)),
-            )
+            logging.warning("%s: what it made before was changed since, so it runs anew: %s", node, refused)
             result.exec_properties[OUTPUTS_REFUSED].string_value = json.dumps(refused)
         return result
 
@@ -127,7 +125,8 @@ class ContentAware:
         self, exec_properties: dict[str, Any], pipeline_info: Any, component_info: Any
     ) -> dict[str, Any]:
         """Puts the digest of an ExampleGen's raw input in the place of its fingerprint."""
-        resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)  # type: ignore[misc]
+        inner = super().resolve_exec_properties  # type: ignore[misc]
+        resolved = inner(exec_properties, pipeline_info, component_info)
         if resolved.get(example_gen_utils.FINGERPRINT_PROPERTY_NAME):
             resolved[example_gen_utils.FINGERPRINT_PROPERTY_NAME] = _raw_fingerprint(resolved)
         return dict(resolved)
@@ -136,7 +135,8 @@ class ContentAware:
         self, input_dict: Any, exec_properties: dict[str, Any], driver_args: Any, pipeline_info: Any
     ) -> dict[str, list[artifact.Artifact]]:
         """Adds the digest where no driver is run, but this: in an InteractiveContext."""
-        found = super().resolve_input_artifacts(input_dict, exec_properties, driver_args, pipeline_info)  # type: ignore[misc]
+        inner = super().resolve_input_artifacts  # type: ignore[misc]
+        found = inner(input_dict, exec_properties, driver_args, pipeline_info)
         exec_properties[INPUTS_DIGEST] = inputs_digest(found, exec_properties)
         return dict(found)
 
