@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import textwrap
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +18,10 @@ DECLARATION_FILE = "source.yaml"
 """In the folder of a source, or the one above it."""
 DECLARATION_ENDING = ".source.yaml"
 """Of the declaration of a single file, after that file's name."""
+DECLARATIONS_FILE = "declarations.json"
+"""In a SourceDeclarations artifact."""
 
+_QUERY = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 _EXAMPLES = {
     "name": "Survey of households 2024",
@@ -123,6 +128,39 @@ def parse(content: bytes, path: str) -> list[Declared]:
             declaration = declaration.model_copy(update={"covers": [_literal(single)]})
         found.append(Declared(declaration, path, folder))
     return found
+
+
+def read_declarations(uri: str) -> list[SourceDeclaration]:
+    """The declarations of a SourceDeclarations artifact that lies at `uri`.
+
+    Raises
+    ------
+    InputError
+        If there are none, or they cannot be read.
+    """
+    return [item.declaration for item in read_file(_join(uri, DECLARATIONS_FILE))]
+
+
+def to_text(declarations: Iterable[SourceDeclaration]) -> str:
+    """Declarations as JSON, which :func:`read_file` reads as well."""
+    return json.dumps([item.model_dump(mode="json") for item in declarations], ensure_ascii=False)
+
+
+def standing_alone(declared: Declared) -> SourceDeclaration:
+    """A declaration whose patterns do not depend on the folder that it lies in.
+
+    Queries, which begin with ``SELECT`` or ``WITH``, stay as they are.
+    """
+    declaration, _, folder = declared
+    if folder is None:
+        return declaration
+    covered = [
+        pattern
+        if "://" in pattern or pattern.startswith("/") or _QUERY.match(pattern)
+        else _join(_literal(folder), pattern)
+        for pattern in declaration.covers
+    ]
+    return declaration.model_copy(update={"covers": covered or [_literal(folder)]})
 
 
 def _declaration(given: Any, where: str) -> SourceDeclaration:

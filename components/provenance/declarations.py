@@ -23,6 +23,7 @@ from tfx_trust.components.provenance.declaration_files import (
     Declared,
     declarations_beside,
     parse,
+    read_declarations,
     read_file,
     template,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "declarations_beside",
     "match",
     "parse",
+    "read_declarations",
     "read_file",
     "template",
 ]
