@@ -15,6 +15,7 @@ _COMMANDS = {
     "fairness": "Compare the errors of a model between groups of people.",
     "leakage": "Check two files, train and eval, for leakage.",
     "privacy": "Cost of private training, the noise that it takes, and what a model gives away.",
+    "provenance": "Where a model came from: record, sign, verify, ask, compare and export.",
     "run": "Run the census trust pipeline: data to release decision, model and overview page.",
     "schema": "Print the JSON Schema of a report or settings file.",
 }

@@ -1,0 +1,247 @@
+"""Questions to a metadata store: what is in a model, which models came of something, what to do if it goes.
+
+The last one is that of erasure: if a source must not be used any more, its data are in examples and
+vocabularies, in models that learned from them, in models built on those, and in every copy that was pushed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tfx_trust.components.errors import InputError
+from tfx_trust.components.mlmd import Prefixes, Store
+from tfx_trust.components.provenance.answers import (
+    Held,
+    Impact,
+    ModelsFrom,
+    ModelUse,
+    Subject,
+    Task,
+)
+from tfx_trust.components.provenance.finding import Finder, Found
+from tfx_trust.components.provenance.graph import EXAMPLES, Graph, Reached
+from tfx_trust.components.provenance.lineage import PUSHED_MODEL
+from tfx_trust.components.provenance.masking import mask_text
+from tfx_trust.components.provenance.model_data import data_of
+from tfx_trust.components.provenance.recorded import Recorded
+from tfx_trust.components.provenance.uses import BLESSING, Models, is_there
+
+if TYPE_CHECKING:
+    from tfx_trust.components.provenance.subjects import SubjectKey
+
+__all__ = ["data_of", "impact", "models_from", "subject"]
+
+_LEARNED = {
+    "trained": "learned from it",
+    "model": "was built on a model that learned from it",
+    "derived": "came of it by a way round",
+}
+
+
+def models_from(store: Store, criterion: str, *, rewrite: Prefixes = ()) -> ModelsFrom:
+    """The models that came of something, directly or through others.
+
+    Parameters
+    ----------
+    store
+        The metadata store.
+    criterion
+        A file, the sha256 of one, a licence, the number of a span, a source: as
+        :func:`~tfx_trust.components.provenance.criteria.criterion_of` tells them apart.
+    rewrite
+        Old and new beginnings of places, if files were moved.
+
+    Raises
+    ------
+    UsageError
+        If the criterion cannot be understood.
+    InputError
+        If the store cannot be read, or knows nothing of the source that is named.
+    """
+    graph = Graph(store, rewrite)
+    finder = Finder(graph, Recorded(graph))
+    found = finder.find(criterion)
+    models = Models(graph).uses(graph.made_of(found.origin.artifacts))
+    return ModelsFrom(
+        store=mask_text(store.place),
+        origin=found.origin,
+        models=models,
+        unknowns=finder.unknowns(found),
+        decided=_decided(models, found),
+    )
+
+
+def impact(store: Store, source: str, *, rewrite: Prefixes = ()) -> Impact:
+    """What is touched if a source goes: models, pushed copies, what else holds its data; and what to do.
+
+    Parameters, and errors, as :func:`models_from`; `source` may also be ``artifact:`` and an id.
+    """
+    graph = Graph(store, rewrite)
+    finder = Finder(graph, Recorded(graph))
+    return _impact(graph, finder, finder.find(source))
+
+
+def subject(store: Store, identifier: str, key: SubjectKey, *, rewrite: Prefixes = ()) -> Impact:
+    """Where a data subject is, by the indexes that records carry, and what is touched by it.
+
+    Parameters
+    ----------
+    store
+        The metadata store.
+    identifier
+        Of the subject, as in the data; it is not repeated in the answer.
+    key
+        The indexes' secret.
+    rewrite
+        Old and new beginnings of places, if files were moved.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be read, or no record in it carries an index that is made with this key.
+    """
+    graph = Graph(store, rewrite)
+    recorded = Recorded(graph)
+    subjects, indexed, problems = _subjects(recorded, identifier, key)
+    if not indexed:
+        why = problems[0] if problems else "set `subjects` of ProvenanceTracker, and it makes one"
+        raise InputError(f"{store.place}: no record in this store carries an index that can be asked: {why}")
+    unindexed = len({item.id for item in graph.models} - indexed)
+    if unindexed:
+        problems.append(f"of {_counted(unindexed, 'model')} there is no index of data subjects")
+    finder = Finder(graph, recorded)
+    found = finder.of_artifacts("subject", {item.artifact for item in subjects})
+    found.unknowns += problems
+    return _impact(graph, finder, found).model_copy(update={"subjects": subjects})
+
+
+def _subjects(
+    recorded: Recorded, identifier: str, key: SubjectKey
+) -> tuple[list[Subject], set[int], list[str]]:
+    """Where the subject is, the models whose records carry an index, and what could not be read."""
+    from tfx_trust.components.provenance import subjects as index
+
+    found: dict[tuple[int, str], Subject] = {}
+    indexed: set[int] = set()
+    problems: list[str] = []
+    for _, folder, model in recorded.places():
+        if not index.has_index(folder):
+            continue
+        try:
+            hits = index.find(folder, identifier, key)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        indexed.add(model)
+        for hit in hits:
+            found[hit.artifact, hit.split] = Subject(
+                artifact=hit.artifact, split=hit.split, examples=hit.examples, record=folder
+            )
+    return [found[place] for place in sorted(found)], indexed, problems
+
+
+# What is touched
+
+
+def _impact(graph: Graph, finder: Finder, found: Found) -> Impact:
+    reached = graph.made_of(found.origin.artifacts)
+    known = Models(graph)
+    models = known.uses(reached)
+    held = _held(graph, known, reached)
+    return Impact(
+        store=mask_text(graph.store.place),
+        origin=found.origin,
+        models=models,
+        held=held,
+        tasks=list(_tasks(models, held)),
+        unknowns=finder.unknowns(found),
+        decided=_decided(models, found),
+    )
+
+
+def _decided(models: Sequence[ModelUse], found: Found) -> bool:
+    return bool(models) or not found.unknowns
+
+
+def _held(graph: Graph, known: Models, reached: Mapping[int, Reached]) -> list[Held]:
+    """What holds the data besides models: examples first.
+
+    A copy of another model is reached as well, through its comparison with one that came of the source.
+    """
+    items = [
+        item
+        for number, item in sorted(graph.artifacts.items())
+        if number in reached
+        and item.type not in (*graph.model_types, BLESSING)
+        and not (item.type == PUSHED_MODEL and known.model_of(number) not in reached)
+    ]
+    items.sort(key=lambda item: item.type != EXAMPLES)
+    return [
+        Held(
+            id=item.id,
+            type=item.type,
+            uri=mask_text(graph.place(item)),
+            there=is_there(graph.place(item)),
+        )
+        for item in items
+    ]
+
+
+# What to do
+
+
+def _tasks(models: Sequence[ModelUse], held: Sequence[Held]) -> Iterator[Task]:
+    yield from _withdrawals(models)
+    by_node: defaultdict[tuple[str, str], list[ModelUse]] = defaultdict(list)
+    for model in models:
+        by_node[model.pipeline, model.component].append(model)
+    yield from _successions(by_node)
+    gone = [model.id for model in models if is_there(model.uri) is False]
+    left = [model.id for model in models if model.id not in gone]
+    if left:
+        message = f"Delete {_counted(len(left), 'model')} once nothing is served from it any more."
+        yield Task(what="delete", message=message, models=left)
+    others = [item for item in held if item.there is not False]
+    if others:
+        message = (
+            f"Delete {_counted(len(others), 'other artifact')} that hold its data, or what was made of it."
+        )
+        yield Task(what="delete", message=message)
+
+
+def _withdrawals(models: Iterable[ModelUse]) -> Iterator[Task]:
+    """What to take away: what is served first, then what lies there, then what cannot be seen."""
+    order = (True, False, None)
+    copies = [(model, copy) for model in models for copy in model.copies if copy.there is not False]
+    for model, copy in sorted(
+        copies, key=lambda pair: (order.index(pair[1].there), order.index(pair[1].served))
+    ):
+        why = f"model {model.id}, which {_LEARNED[model.relation]}"
+        if copy.served:
+            message = f"Withdraw {copy.destination}: it is served now, and is {why}."
+        elif copy.there:
+            message = f"Remove {copy.destination}: it is {why}."
+        else:
+            message = f"See whether {copy.destination} is still there, and withdraw it: it is {why}."
+        yield Task(what="withdraw", message=message, models=[model.id], place=copy.destination)
+
+
+def _successions(by_node: Mapping[tuple[str, str], Sequence[ModelUse]]) -> Iterator[Task]:
+    """What takes the place of the models of each node."""
+    for (pipeline, component), models in by_node.items():
+        node = f"{component or 'what made them'}{f' of {pipeline}' if pipeline else ''}"
+        other = next((model.newer for model in models if model.newer is not None), None)
+        if other is None:
+            message = f"Train anew without it: no newer model of {node} does without."
+            yield Task(what="retrain", message=message, models=[model.id for model in models])
+            continue
+        newer = "is newer, and did" if models[0].newer is not None else "did"
+        doubt = {True: ", and is blessed", False: ", but is not blessed", None: ""}[other.blessed]
+        message = f"Serve model {other.id} of {node}: it {newer} not come of it{doubt}."
+        yield Task(what="replace", message=message, models=[other.id], place=other.uri)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
