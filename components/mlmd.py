@@ -284,7 +284,7 @@ def rewritten(place: str, prefixes: Prefixes) -> str:
     for old, new in sorted(prefixes, key=lambda pair: len(pair[0]), reverse=True):
         old = old.rstrip("/")
         if place == old or place.startswith(old + "/"):
-            return new.rstrip("/") + place[len(old) :]
+            return new.rstrip("/") + place[len(old) :] or "/"
     return place
 
 

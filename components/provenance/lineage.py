@@ -260,7 +260,7 @@ def model_of(store: Store, wanted: str, *, rewrite: Prefixes = ()) -> Artifact:
     InputError
         If there is no such model; what there is is named.
     """
-    models = {item.id: item for kind in _model_types(store) for item in store.artifacts_of_type(kind)}
+    models = {item.id: item for kind in model_types(store) for item in store.artifacts_of_type(kind)}
     if wanted == _LATEST:
         return _latest(store, models)
     if wanted.isdigit():
@@ -268,7 +268,7 @@ def model_of(store: Store, wanted: str, *, rewrite: Prefixes = ()) -> Artifact:
     return _by_place(store, models, wanted, rewrite)
 
 
-def _model_types(store: Store) -> list[str]:
+def model_types(store: Store) -> list[str]:
     """Names of the types of models: that of TFX, and those that call themselves a kind of it."""
     kinds = {name for name, base in store.artifact_types().items() if base == "MODEL"}
     return sorted((kinds | {MODEL}) - {PUSHED_MODEL})

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from tfx_trust.components.mlmd import Artifact, Execution, Prefixes, Value, rewritten
 from tfx_trust.components.provenance.lineage import Lineage
+from tfx_trust.components.provenance.masking import mask_text
 from tfx_trust.components.provenance.record import SourceEntry
 
 # What TFX reads where no pattern is given.
@@ -28,13 +29,6 @@ _IMPORTED = ("artifact_uri", "source_uri", "schema_file")
 # Parameters of one's own components that read something, and those that sound so and do not.
 _READ = re.compile(r"input|data|source|path|file|folder|dir|uri|url", re.IGNORECASE)
 _NOT_READ = re.compile(r"module|output|destination|root|log|te?mp|cache|beam|key|secret", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/\s'\"]*@")
-_SECRET = re.compile(
-    r"(?P<name>\b[\w.-]*(?:password|passwd|pwd|secret|token|credential|api_?key|access_?key)[\w.-]*\s*(?:=>?|:)\s*"
-    r"|\bidentified\s+by\s+)(?P<value>'[^']*'|\"[^\"]*\"|[^\s,;)&]+)",
-    re.IGNORECASE,
-)
-_MASK = "***"
 
 
 def sources_of(lineage: Lineage, *, rewrite: Prefixes = ()) -> list[SourceEntry]:
@@ -51,7 +45,7 @@ def sources_of(lineage: Lineage, *, rewrite: Prefixes = ()) -> list[SourceEntry]
     for execution in lineage.executions.values():
         found += _read_by(execution, lineage)
     found += [
-        SourceEntry(id="", kind="artifact", place=_masked(item.uri), made=[item.id], span=_span([item], {}))
+        SourceEntry(id="", kind="artifact", place=_safe(item.uri), made=[item.id], span=_span([item], {}))
         for item in lineage.unmade()
     ]
     return [
@@ -87,7 +81,7 @@ def _read_by(execution: Execution, lineage: Lineage) -> list[SourceEntry]:
 
     def entry(kind: str, place: str, **more: object) -> SourceEntry:
         return SourceEntry.model_validate(
-            {"id": "", "kind": kind, "place": _masked(place), "read_by": execution.id, "made": made, **more}
+            {"id": "", "kind": kind, "place": place, "read_by": execution.id, "made": made, **more}
         )
 
     base = _text(given, "input_base")
@@ -100,7 +94,7 @@ def _read_by(execution: Execution, lineage: Lineage) -> list[SourceEntry]:
     if lineage.inputs_of(execution.id):
         return []
     if patterns:
-        queries = {split: _masked(query) for split, query in patterns.items()}
+        queries = {split: mask_text(query) for split, query in patterns.items()}
         return [entry("query", "; ".join(dict.fromkeys(queries.values())), patterns=queries, span=span)]
     imported = next((place for name in _IMPORTED if (place := _text(given, name))), None)
     if imported:
@@ -137,7 +131,7 @@ def _text(given: dict[str, Value], name: str) -> str:
 
 
 def _folder(place: str) -> str:
-    return place.rstrip("/") or "/"
+    return _safe(place.rstrip("/")) or "/"
 
 
 def _span(artifacts: Iterable[Artifact], given: dict[str, Value]) -> int | None:
@@ -168,9 +162,9 @@ def _filled(pattern: str, span: int | None, version: int | None) -> str:
     return pattern
 
 
-def _masked(text: str) -> str:
-    """A text without the user and password of an address, and without what is said to be secret."""
-    return _SECRET.sub(lambda match: match["name"] + _MASK, _USER.sub(f"{_MASK}@", text))
+def _safe(place: str) -> str:
+    """A place without the user and password of an address; a local path stays what can be opened."""
+    return mask_text(place) if "://" in place else place
 
 
 # Files

@@ -328,7 +328,7 @@ class Runs:
 
 def four_runs(folder: str | Path) -> Runs:
     """Four runs with a parameter of the trainer changed in each: all before it is cached in three of them."""
-    return _runs(Builder(folder), runs=4)
+    return many_runs(folder, 4, files=True)
 
 
 def many_runs(folder: str | Path, runs: int = 1000, *, files: bool = False) -> Runs:
