@@ -79,8 +79,11 @@ def _sources(sources: Iterable[SourceSummary]) -> str:
         {item.declaration.licence for item in sources if item.declaration and item.declaration.licence}
     )
     unknown = sum(item.declaration is None or item.declaration.licence is None for item in sources)
-    told = [*licences, *([f"{unknown} without a known licence"] if unknown else [])]
-    return f"{words.plural(len(sources), 'source')} ({', '.join(told)})"
+    if unknown == len(sources):
+        licences = ["licence not known" if unknown == 1 else "no licence known"]
+    elif unknown:
+        licences.append(f"{unknown} without a known licence")
+    return f"{words.plural(len(sources), 'source')} ({', '.join(licences)})"
 
 
 def short(digest: str, letters: int = 12) -> str:
