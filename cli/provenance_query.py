@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SourceData,
         SourceRef,
     )
+    from tfx_trust.components.provenance.subject_key import SubjectKey
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
 
@@ -32,6 +33,12 @@ _QUESTIONS = ("--data-of", "--models-from", "--impact", "--subject")
 _HOW = {"trained": "learned from it", "model": "built on one that did", "derived": "by a way round"}
 # How many rows of a table are shown; --json has all.
 _SHOWN = 40
+
+
+class _More(TypedDict):
+    rewrite: Sequence[tuple[str, str]]
+    records: Sequence[str]
+    read: bool
 
 
 @options.command("query")
@@ -63,10 +70,17 @@ _SHOWN = 40
 @click.option("--subject-key", metavar="FILE", help="The secret that the indexes were made with.")
 @click.option("--subject-key-env", metavar="NAME", help="Environment variable that holds it instead.")
 @click.option(
+    "--record",
+    "records",
+    multiple=True,
+    metavar="DIR",
+    help="A record of a model of the store that lies elsewhere, as `record` writes it. Repeatable.",
+)
+@click.option(
     "--hash",
     "read",
     is_flag=True,
-    help="With --data-of: read the files that no record tells of, as they are.",
+    help="Read all files that no record tells the digests of, as they are now.",
 )
 @options.rewrite_option
 @options.json_option
@@ -78,6 +92,7 @@ def command(
     subject: str | None,
     subject_key: str | None,
     subject_key_env: str | None,
+    records: tuple[str, ...],
     read: bool,
     rewrite: tuple[str, ...],
     json_file: str | None,
@@ -89,43 +104,50 @@ def command(
     from tfx_trust.components.provenance import query
     from tfx_trust.components.provenance.lineage import model_of
 
-    asked = [
-        name for name, given in zip(_QUESTIONS, (data_of, models_from, impact, subject), strict=True) if given
-    ]
+    given = dict(zip(_QUESTIONS, (data_of, models_from, impact, subject), strict=True))
+    asked = [name for name, value in given.items() if value is not None]
     if len(asked) != 1:
         raise UsageError(f"{', '.join(asked) or 'nothing'} asked; ask one of {', '.join(_QUESTIONS)}")
-    if read and data_of is None:
-        raise UsageError("--hash is for --data-of; leave it out")
+    if len(metadata) > 1 and records:
+        raise UsageError("--record is of one store; ask one by --metadata")
     reporting.check_writable(json_file)
     moved = options.prefixes(rewrite)
+    more: _More = {"rewrite": moved, "records": records, "read": read}
     if data_of is not None:
-        model = data_of
-        answers = _ask(
-            metadata,
-            lambda store: query.data_of(
-                store, model_of(store, model, rewrite=moved), rewrite=moved, read=read
+        wanted = data_of
+        _finish(
+            "data_of",
+            _ask(
+                metadata, lambda store: query.data_of(store, model_of(store, wanted, rewrite=moved), **more)
             ),
+            json_file,
+            _say_data,
         )
-        _finish("data_of", answers, json_file, _say_data)
     elif models_from is not None:
-        what = models_from
-        found = _ask(metadata, lambda store: query.models_from(store, what, rewrite=moved))
+        criterion = models_from
+        found = _ask(metadata, lambda store: query.models_from(store, criterion, **more))
         _finish("models_from", found, json_file, _say_models)
     elif impact is not None:
         source = impact
-        touched = _ask(metadata, lambda store: query.impact(store, source, rewrite=moved))
-        _finish("impact", touched, json_file, _say_impact)
+        _finish(
+            "impact",
+            _ask(metadata, lambda store: query.impact(store, source, **more)),
+            json_file,
+            _say_impact,
+        )
     else:
-        from tfx_trust.components.provenance.subjects import SubjectKey
-
-        if (subject_key is None) == (subject_key_env is None):
-            raise UsageError(
-                "--subject needs the secret of the index: give --subject-key or --subject-key-env"
-            )
-        key = SubjectKey.load(path=subject_key, env=subject_key_env)
+        key = _subject_key(subject_key, subject_key_env)
         who = sys.stdin.readline().rstrip("\n") if subject == "-" else str(subject)
-        of_subject = _ask(metadata, lambda store: query.subject(store, who, key, rewrite=moved))
-        _finish("subject", of_subject, json_file, _say_impact)
+        touched = _ask(metadata, lambda store: query.subject(store, who, key, rewrite=moved, records=records))
+        _finish("subject", touched, json_file, _say_impact)
+
+
+def _subject_key(path: str | None, env: str | None) -> SubjectKey:
+    from tfx_trust.components.provenance.subject_key import SubjectKey
+
+    if (path is None) == (env is None):
+        raise UsageError("--subject needs the secret of the index: give --subject-key or --subject-key-env")
+    return SubjectKey.load(path=path, env=env)
 
 
 # Asking
@@ -245,8 +267,8 @@ def _say_models(answer: ModelsFrom) -> None:
 
 def _say_impact(answer: Impact) -> None:
     _say_models(answer)
-    for item in answer.subjects:
-        click.echo(f"subject  in {item.examples:,} of split {item.split} of Examples {item.artifact}")
+    for hit in answer.subjects:
+        click.echo(f"subject  in {hit.examples:,} of split {hit.split} of Examples {hit.artifact}")
     newer = [model for model in answer.models if model.newer is not None]
     if newer:
         click.echo(f"newer    model {newer[0].newer.id if newer[0].newer else ''} did not come of it")

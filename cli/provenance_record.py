@@ -92,7 +92,8 @@ def command(
 
 def _counted(record: Record, out: str) -> str:
     artifacts = [item for item in record.artifacts if item.tree is not None]
-    files = [file for item in [*artifacts, *record.sources] for file in item.files]
+    files = [file for item in artifacts for file in item.files]
+    files += [file for source in record.sources for file in source.files]
     size = options.size_of(sum(file.size for file in files))
     return (
         f"model {record.model}: {len(files):,} files, {size}, of {len(artifacts):,} artifacts and "

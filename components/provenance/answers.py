@@ -93,6 +93,8 @@ class Origin(Model):
     """What was given; of a data subject, nothing of it."""
     digest: str | None = None
     """sha256 of the file that was given."""
+    found_by: list[Literal["place", "content"]] = []
+    """Of a file: by its place, which may hold other bytes by now than were read; or by its bytes."""
     sources: list[SourceRef] = []
     """Raw inputs that it names, or that hold it."""
     artifacts: list[int] = []

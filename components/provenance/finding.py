@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Literal
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.provenance import present
 from tfx_trust.components.provenance.answers import Origin, SourceRef
 from tfx_trust.components.provenance.criteria import Kind, criterion_of, is_below, is_under, names
 from tfx_trust.components.provenance.declared import Declarations, declarations_of
 from tfx_trust.components.provenance.graph import Graph
-from tfx_trust.components.provenance.record import SourceEntry
+from tfx_trust.components.provenance.masking import mask_text
+from tfx_trust.components.provenance.record import FileEntry, SourceEntry
 from tfx_trust.components.provenance.recorded import Recorded
 
 # How many are named in an error.
@@ -36,11 +38,14 @@ class Finder:
     ----------
     graph, recorded
         The store, and what its records say.
+    read
+        Whether to read all artifacts, to find a digest that no record tells.
     """
 
-    def __init__(self, graph: Graph, recorded: Recorded) -> None:
+    def __init__(self, graph: Graph, recorded: Recorded, *, read: bool = False) -> None:
         self.graph = graph
         self.recorded = recorded
+        self._read = read
 
     def find(self, text: str) -> Found:
         """Where something is; `text` as for :func:`criterion_of`.
@@ -123,40 +128,54 @@ class Finder:
         return list(dict.fromkeys(places))
 
     def _sha256(self, value: str) -> Found:
-        artifacts, _ = self.recorded.with_digest(value)
+        artifacts, unknowns = self._with_digest(value, None)
         sources = [entry for entry in self.graph.sources if set(entry.made) & artifacts]
         found = self._found("sha256", value, sources, artifacts, whole=False)
-        found.unknowns += self._without_digests()
+        found.unknowns += unknowns
         found.origin.digest = value
         return found
 
-    def _without_digests(self) -> list[str]:
-        silent = [item for item in self.graph.models if item.id not in self.recorded.recorded_models]
+    def _with_digest(self, sha256: str, size: int | None) -> tuple[set[int], list[str]]:
+        """Artifacts that something of this digest is in, and why there may be more."""
+        found = self.recorded.with_digest(sha256)
+        told = {number for item in self.recorded.declared for number in item.made}
+        reached = self.graph.made_of(self._read_in - told)
+        silent = [item for item in self.graph.models if item.id in reached]
         if not silent:
-            return []
-        return [
-            f"no record in this store tells the digests of what {_counted(len(silent), 'model')} came from: "
-            "ask by place or source, or let ProvenanceTracker record them"
-        ]
+            return found, []
+        now, problems = present.sources_with(self.graph, sha256, size=size, passing=told)
+        if self._read:
+            more, others = present.artifacts_with(self.graph, sha256)
+            now, problems = now | more, [*problems, *others]
+        compared = "and artifacts were" if self._read else "were"
+        unknown = (
+            f"no record tells the digests of what {_counted(len(silent), 'model')} came from: raw inputs "
+            f"{compared} compared as they are now{'' if self._read else ', and artifacts were not'}"
+        )
+        return found | now, [unknown, *map(mask_text, problems)]
 
     def _file(self, value: str) -> Found:
         path = value if "://" in value else os.path.abspath(value)
         digest = _digest(path)
         sources = [entry for entry in self.graph.sources if names(entry, path)]
         artifacts = {number for entry in sources for number in entry.made} | self._around(path)
-        if digest is not None:
-            same, _ = self.recorded.with_digest(digest)
-            artifacts |= same
-            sources += [
-                entry for entry in self.graph.sources if set(entry.made) & same and entry not in sources
-            ]
-        found = self._found("file", value, sources, artifacts, whole=False)
-        found.origin.digest = digest
         if digest is None and not artifacts:
             raise InputError(
                 f"{value}: no such file, and no source or artifact of {self.graph.store.place} has one there"
             )
-        found.unknowns += self._without_digests()
+        found_by: list[Literal["place", "content"]] = ["place"] if artifacts else []
+        unknowns: list[str] = []
+        if digest is not None:
+            same, unknowns = self._with_digest(digest.sha256, digest.size)
+            found_by += ["content"] if same else []
+            sources += [
+                entry for entry in self.graph.sources if set(entry.made) & same and entry not in sources
+            ]
+            artifacts |= same
+        found = self._found("file", value, sources, artifacts, whole=False)
+        found.origin.digest = digest.sha256 if digest else None
+        found.origin.found_by = found_by
+        found.unknowns += unknowns
         return found
 
     def _around(self, path: str) -> set[int]:
@@ -231,12 +250,12 @@ class Finder:
         return list(together.values())
 
 
-def _digest(path: str) -> str | None:
+def _digest(path: str) -> FileEntry | None:
     from tfx_trust.components.provenance.hashing import file_digest
 
     if "://" not in path and not os.path.exists(path):
         return None
-    return file_digest(path).sha256
+    return file_digest(os.path.realpath(path) if "://" not in path else path)
 
 
 # Words

@@ -34,7 +34,14 @@ class _Bytes:
         }
 
 
-def data_of(store: Store, model: Artifact, *, rewrite: Prefixes = (), read: bool = False) -> DataOf:
+def data_of(
+    store: Store,
+    model: Artifact,
+    *,
+    rewrite: Prefixes = (),
+    records: Sequence[str] = (),
+    read: bool = False,
+) -> DataOf:
     """The raw inputs and the examples that a model came from.
 
     Digests are those of the model's record in the store, or of a snapshot.
@@ -47,6 +54,8 @@ def data_of(store: Store, model: Artifact, *, rewrite: Prefixes = (), read: bool
         The model's artifact.
     rewrite
         Old and new beginnings of places, if files were moved.
+    records
+        Folders of records of this store that lie outside of it.
     read
         Whether to read the files of what no record or snapshot tells of, as they are now.
 
@@ -56,7 +65,7 @@ def data_of(store: Store, model: Artifact, *, rewrite: Prefixes = (), read: bool
         If the store cannot be read.
     """
     graph = Graph(store, rewrite)
-    recorded = Recorded(graph)
+    recorded = Recorded(graph, records)
     lineage = upstream(store, [model.id]).rewritten(rewrite)
     found = recorded.record_of(model.id)
     record, folder = found if found else (None, None)
@@ -64,7 +73,7 @@ def data_of(store: Store, model: Artifact, *, rewrite: Prefixes = (), read: bool
     examples = _examples(store, lineage, model.id, record, rewrite, read, unknowns)
     sources = _sources(graph, recorded, lineage, record, read, unknowns)
     if record is None:
-        unknowns.insert(0, "the store has no record of this model")
+        unknowns.insert(0, "there is no record of this model")
     return DataOf(
         store=mask_text(store.place),
         model=Models(graph).reference(model),

@@ -40,7 +40,14 @@ _LEARNED = {
 }
 
 
-def models_from(store: Store, criterion: str, *, rewrite: Prefixes = ()) -> ModelsFrom:
+def models_from(
+    store: Store,
+    criterion: str,
+    *,
+    rewrite: Prefixes = (),
+    records: Sequence[str] = (),
+    read: bool = False,
+) -> ModelsFrom:
     """The models that came of something, directly or through others.
 
     Parameters
@@ -52,6 +59,11 @@ def models_from(store: Store, criterion: str, *, rewrite: Prefixes = ()) -> Mode
         :func:`~tfx_trust.components.provenance.criteria.criterion_of` tells them apart.
     rewrite
         Old and new beginnings of places, if files were moved.
+    records
+        Folders of records of this store that lie outside of it.
+    read
+        Whether to read all artifacts as they are now, to find a file that no record tells of. Raw inputs are
+        read anyway.
 
     Raises
     ------
@@ -61,7 +73,7 @@ def models_from(store: Store, criterion: str, *, rewrite: Prefixes = ()) -> Mode
         If the store cannot be read, or knows nothing of the source that is named.
     """
     graph = Graph(store, rewrite)
-    finder = Finder(graph, Recorded(graph))
+    finder = Finder(graph, Recorded(graph, records), read=read)
     found = finder.find(criterion)
     models = Models(graph).uses(graph.made_of(found.origin.artifacts))
     return ModelsFrom(
@@ -73,17 +85,31 @@ def models_from(store: Store, criterion: str, *, rewrite: Prefixes = ()) -> Mode
     )
 
 
-def impact(store: Store, source: str, *, rewrite: Prefixes = ()) -> Impact:
+def impact(
+    store: Store,
+    source: str,
+    *,
+    rewrite: Prefixes = (),
+    records: Sequence[str] = (),
+    read: bool = False,
+) -> Impact:
     """What is touched if a source goes: models, pushed copies, what else holds its data; and what to do.
 
     Parameters, and errors, as :func:`models_from`; `source` may also be ``artifact:`` and an id.
     """
     graph = Graph(store, rewrite)
-    finder = Finder(graph, Recorded(graph))
+    finder = Finder(graph, Recorded(graph, records), read=read)
     return _impact(graph, finder, finder.find(source))
 
 
-def subject(store: Store, identifier: str, key: SubjectKey, *, rewrite: Prefixes = ()) -> Impact:
+def subject(
+    store: Store,
+    identifier: str,
+    key: SubjectKey,
+    *,
+    rewrite: Prefixes = (),
+    records: Sequence[str] = (),
+) -> Impact:
     """Where a data subject is, by the indexes that records carry, and what is touched by it.
 
     Parameters
@@ -96,18 +122,20 @@ def subject(store: Store, identifier: str, key: SubjectKey, *, rewrite: Prefixes
         The indexes' secret.
     rewrite
         Old and new beginnings of places, if files were moved.
+    records
+        Folders of records of this store that lie outside of it.
 
     Raises
     ------
     InputError
-        If the store cannot be read, or no record in it carries an index that is made with this key.
+        If the store cannot be read, or no record of it carries an index that is made with this key.
     """
     graph = Graph(store, rewrite)
-    recorded = Recorded(graph)
+    recorded = Recorded(graph, records)
     subjects, indexed, problems = _subjects(recorded, identifier, key)
     if not indexed:
         why = problems[0] if problems else "set `subjects` of ProvenanceTracker, and it makes one"
-        raise InputError(f"{store.place}: no record in this store carries an index that can be asked: {why}")
+        raise InputError(f"{store.place}: no record of this store carries an index that can be asked: {why}")
     unindexed = len({item.id for item in graph.models} - indexed)
     if unindexed:
         problems.append(f"of {_counted(unindexed, 'model')} there is no index of data subjects")
@@ -126,7 +154,7 @@ def _subjects(
     found: dict[tuple[int, str], Subject] = {}
     indexed: set[int] = set()
     problems: list[str] = []
-    for _, folder, model in recorded.places():
+    for folder, model in recorded.places():
         if not index.has_index(folder):
             continue
         try:
