@@ -187,8 +187,8 @@ def _mysql_parts(url: str, password_env: str) -> tuple[str, str, int, str]:
     user, _, server = parts.netloc.rpartition("@")
     if ":" in user:
         raise UsageError(
-            "the address of the metadata store holds a password, which a list of processes shows; leave it out, "
-            f"and put it into the environment variable {password_env}"
+            "the address of the metadata store holds a password, which a list of processes shows; leave it "
+            f"out, and put it into the environment variable {password_env}"
         )
     matched = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::(\d{1,5}))?", server)
     named = re.fullmatch(r"/([\w$-]+)/?", parts.path)

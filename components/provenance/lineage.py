@@ -8,6 +8,7 @@ model would grow with every run.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,6 @@ from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import (
     CACHED,
     COMPLETE,
-    INPUTS,
     OUTPUTS,
     SELECTED,
     Artifact,
@@ -25,9 +25,11 @@ from tfx_trust.components.mlmd import (
     Store,
     rewritten,
 )
+from tfx_trust.components.provenance.walk import Walk
 
 MODEL, PUSHED_MODEL = "Model", "PushedModel"
 _LATEST = "latest"
+_ID = r"[0-9]{1,18}"
 # How many are named in an error.
 _NAMED = 5
 
@@ -104,14 +106,14 @@ def upstream(store: Store, artifacts: Iterable[int], *, running: int | None = No
         If one of the artifacts is not in the store.
     """
     starts = _starts(store, artifacts)
-    walk = _Walk(store)
+    walk = Walk(store)
     frontier = set(starts)
     if running is not None:
         frontier |= walk.enter(store.executions([running]))
     while frontier:
         walk.add(frontier)
         frontier = walk.enter(walk.makers(frontier)) - walk.artifacts
-    return walk.lineage(starts)
+    return _lineage(walk, starts)
 
 
 def downstream(store: Store, artifacts: Iterable[int]) -> Lineage:
@@ -123,12 +125,12 @@ def downstream(store: Store, artifacts: Iterable[int]) -> Lineage:
         If one of the artifacts is not in the store.
     """
     starts = _starts(store, artifacts)
-    walk = _Walk(store)
+    walk = Walk(store)
     frontier = set(starts)
     while frontier:
         walk.add(frontier)
         frontier = walk.leave(walk.readers()) - walk.artifacts
-    return walk.lineage(starts)
+    return _lineage(walk, starts)
 
 
 def _starts(store: Store, artifacts: Iterable[int]) -> tuple[int, ...]:
@@ -139,103 +141,38 @@ def _starts(store: Store, artifacts: Iterable[int]) -> tuple[int, ...]:
     return starts
 
 
-class _Walk:
-    """What was read of a store so far."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.artifacts: set[int] = set()
-        self.executions: dict[int, Execution] = {}
-        self.reads: list[Event] = []
-        self.makes: dict[int, Event] = {}
-        self.events: list[Event] = []
-        self._fresh: list[Event] = []
-        self._known: dict[int, Execution] = {}
-
-    def add(self, artifacts: set[int]) -> None:
-        """Adds artifacts."""
-        self.artifacts |= artifacts
-        self._fresh = self.store.events_of_artifacts(artifacts)
-        self.events += self._fresh
-
-    def makers(self, artifacts: Iterable[int]) -> dict[int, Execution]:
-        """The executions that made the artifacts added last.
-
-        Of several that completed, as an importer does in every run that finds its artifact in the store, the
-        first made it.
-        """
-        made = [event for event in self._fresh if event.kind in OUTPUTS]
-        completed = self._completed(event.execution for event in made)
-        for event in sorted(made, key=lambda event: event.execution):
-            if event.execution in completed:
-                self.makes.setdefault(event.artifact, event)
-        wanted = {self.makes[number].execution for number in artifacts if number in self.makes}
-        return {number: completed[number] for number in wanted}
-
-    def readers(self) -> dict[int, Execution]:
-        """The executions that read the artifacts added last."""
-        return self._completed(event.execution for event in self._fresh if event.kind in INPUTS)
-
-    def enter(self, executions: dict[int, Execution]) -> set[int]:
-        """Adds executions; returns the artifacts that they read."""
-        fresh = {number: item for number, item in executions.items() if number not in self.executions}
-        self.executions |= fresh
-        read = [event for event in self.store.events_of_executions(fresh) if event.kind in INPUTS]
-        self.reads += read
-        return {event.artifact for event in read}
-
-    def leave(self, executions: dict[int, Execution]) -> set[int]:
-        """Adds executions; returns the artifacts that they made."""
-        fresh = {number: item for number, item in executions.items() if number not in self.executions}
-        self.executions |= fresh
-        events = self.store.events_of_executions(fresh)
-        self.reads += [event for event in events if event.kind in INPUTS]
-        made = [event for event in events if event.kind in OUTPUTS]
-        for event in made:
-            self.makes.setdefault(event.artifact, event)
-        return {event.artifact for event in made}
-
-    def _completed(self, numbers: Iterable[int]) -> dict[int, Execution]:
-        return {number: item for number, item in self._read(numbers).items() if item.state == COMPLETE}
-
-    def _read(self, numbers: Iterable[int]) -> dict[int, Execution]:
-        wanted = set(numbers)
-        self._known |= self.store.executions(wanted - self._known.keys())
-        return {number: self._known[number] for number in wanted if number in self._known}
-
-    def lineage(self, starts: tuple[int, ...]) -> Lineage:
-        """What was walked over."""
-        maker = {number: event.execution for number, event in self.makes.items()}
-        others = [
-            event
-            for event in self.events
-            if event.kind in OUTPUTS and event.execution != maker.get(event.artifact)
-        ]
-        known = self._read(event.execution for event in others)
-        served: dict[int, set[int]] = {}
-        unfinished: dict[int, list[Execution]] = {}
-        for event in others:
-            execution = known.get(event.execution)
-            if execution is None:
-                continue
-            if execution.state not in (CACHED, COMPLETE):
-                unfinished.setdefault(event.artifact, []).append(execution)
-            elif event.artifact in maker:
-                served.setdefault(maker[event.artifact], set()).add(execution.id)
-        runs = self.store.runs(number for numbers in served.values() for number in numbers)
-        return Lineage(
-            starts=starts,
-            artifacts=self.store.artifacts(self.artifacts),
-            executions=dict(sorted(self.executions.items())),
-            reads=sorted((event for event in self.reads if event.artifact in self.artifacts), key=_order),
-            makes=sorted(self.makes.values(), key=_order),
-            reused={
-                number: sorted({runs[item] for item in numbers if item in runs})
-                for number, numbers in sorted(served.items())
-            },
-            selected=sorted((event for event in self.events if event.kind == SELECTED), key=_order),
-            unfinished=unfinished,
-        )
+def _lineage(walk: Walk, starts: tuple[int, ...]) -> Lineage:
+    maker = {number: event.execution for number, event in walk.makes.items()}
+    others = [
+        event
+        for event in walk.events
+        if event.kind in OUTPUTS and event.execution != maker.get(event.artifact)
+    ]
+    known = walk.known(event.execution for event in others)
+    served: dict[int, set[int]] = {}
+    unfinished: dict[int, list[Execution]] = {}
+    for event in others:
+        execution = known.get(event.execution)
+        if execution is None:
+            continue
+        if execution.state not in (CACHED, COMPLETE):
+            unfinished.setdefault(event.artifact, []).append(execution)
+        elif event.artifact in maker:
+            served.setdefault(maker[event.artifact], set()).add(execution.id)
+    runs = walk.store.runs(number for numbers in served.values() for number in numbers)
+    return Lineage(
+        starts=starts,
+        artifacts=walk.store.artifacts(walk.artifacts),
+        executions=dict(sorted(walk.executions.items())),
+        reads=sorted((event for event in walk.reads if event.artifact in walk.artifacts), key=_order),
+        makes=sorted(walk.makes.values(), key=_order),
+        reused={
+            number: sorted({runs[item] for item in numbers if item in runs})
+            for number, numbers in sorted(served.items())
+        },
+        selected=sorted((event for event in walk.events if event.kind == SELECTED), key=_order),
+        unfinished=unfinished,
+    )
 
 
 def _order(event: Event) -> tuple[int, str, int, int]:
@@ -263,7 +200,7 @@ def model_of(store: Store, wanted: str, *, rewrite: Prefixes = ()) -> Artifact:
     models = {item.id: item for kind in model_types(store) for item in store.artifacts_of_type(kind)}
     if wanted == _LATEST:
         return _latest(store, models)
-    if wanted.isdigit():
+    if re.fullmatch(_ID, wanted):
         return _by_id(store, models, int(wanted))
     return _by_place(store, models, wanted, rewrite)
 
