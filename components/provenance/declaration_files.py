@@ -196,8 +196,8 @@ def template() -> str:
     for name, field in SourceDeclaration.model_fields.items():
         told = " ".join((field.description or "").replace("``", "").split())
         if name == "terms":
-            told += " Possible are: " + "; ".join(
-                f"{term}: {' or '.join(said)}" for term, said in TERMS.items()
+            told += " Possible are " + ", ".join(
+                f"{term} ({' or '.join(said)})" for term, said in TERMS.items()
             )
         if name == "legal_basis":
             told += " One of " + ", ".join(_words(field.annotation)) + "."

@@ -107,7 +107,7 @@ def _declared(source: SourceEntry, speakers: Sequence[_Speaker]) -> tuple[Source
     speaking = sorted({number for numbers in closest.values() for number in numbers})
     if not speaking:
         return source, unknowns
-    chosen = [speakers[number].declared for number in speaking]
+    chosen = sorted((speakers[number].declared for number in speaking), key=_name)
     bare = [text for text, numbers in closest.items() if not numbers and text not in read]
     if bare:
         tell(
@@ -126,6 +126,10 @@ def _declared(source: SourceEntry, speakers: Sequence[_Speaker]) -> tuple[Source
         "declared_in": "; ".join(dict.fromkeys(item.where for item in chosen)),
     }
     return source.model_copy(update=declared), unknowns
+
+
+def _name(item: Declared) -> tuple[str, str]:
+    return item.declaration.name, item.where
 
 
 def _closest(text: str, speakers: Sequence[_Speaker], *, query: bool) -> tuple[int, ...]:
