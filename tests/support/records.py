@@ -194,6 +194,79 @@ def changed(record: Record, **fields: Any) -> Record:
     return Record.model_validate_json(json.dumps({**content, **fields})).sealed()
 
 
+ODD_TEXTS = (
+    "two words",
+    " a space at either end ",
+    "50% of <b> & 'c'",
+    'a "quoted" \\ name',
+    "Größe/人口/🎈",
+    "first line\nsecond\r\nthird\ttab",
+    "control \x00\x1b\x7f\x85\ufffe",
+    "#fragment?query=1&x=%zz",
+    "../up/./here//twice",
+    "prefix:name,{json}=[1]",
+    "_:b0",
+    "x" * 300,
+)
+
+
+def odd_records() -> list[Record]:
+    """The census's record with odd texts wherever a text is free, and with parts of it left out."""
+    whole = census_like()
+    return [
+        minimal(),
+        changed(whole, executions=[], training=None),
+        changed(whole, sources=[], code=[], repository=None, environment=None, previous=None, use=None),
+        _without_digests(whole),
+        *(_with_text(whole, text) for text in ODD_TEXTS),
+    ]
+
+
+def _without_digests(record: Record) -> Record:
+    content = record.model_dump(mode="json")
+    for entry in (*content["artifacts"], *content["sources"], *content["code"]):
+        entry |= {"files": [], "tree": None}
+    for entry in (*content["artifacts"], *content["executions"], *content["sources"]):
+        entry |= {name: "" for name in ("created", "observed", "started", "finished", "run") if name in entry}
+    return Record.model_validate_json(json.dumps(content)).sealed()
+
+
+_FIXED = {"id", "kind", "role", "licence", "legal_basis", "schema_version", "created", "observed", "started"}
+_FIXED |= {
+    "finished",
+    "sha256",
+    "tree",
+    "diff_sha256",
+    "digest",
+    "issued",
+    "retention",
+    "covers",
+    "before",
+    "now",
+}
+_FIXED |= {"seen", "found", "commercial", "derivatives", "distribution", "terms", "legal_bases", "licences"}
+
+
+def _with_text(record: Record, text: str) -> Record:
+    content = _replaced(record.model_dump(mode="json"), text)
+    for entry in (*content["artifacts"], *content["sources"], *content["code"]):
+        for number, file in enumerate(entry["files"]):
+            file["path"] = f"{text}{number}"
+    for entry in content["artifacts"]:
+        entry["uri"] = f"/srv/{text}/{entry['id']}"
+    return Record.model_validate_json(json.dumps(content)).sealed()
+
+
+def _replaced(content: Any, text: str) -> Any:
+    if isinstance(content, dict):
+        return {
+            name: value if name in _FIXED else _replaced(value, text) for name, value in content.items()
+        } | ({text: text} if "PYTHONHASHSEED" in content or "tfx" in content or "run_fn" in content else {})
+    if isinstance(content, list):
+        return [_replaced(item, text) for item in content]
+    return text if isinstance(content, str) else content
+
+
 def _artifact(number: int, type_name: str, place: Path) -> ArtifactEntry:
     files = entries(ARTIFACT_FILES[number])
     has_splits = type_name in ("Examples", "ExampleStatistics")

@@ -38,6 +38,8 @@ def export(record: Record, format: str, *, folder: str | os.PathLike[str] | None
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
+    # As it is read from its file, so that the order in which it was filled does not show.
+    record = Record.of_bytes(record.to_bytes(), "record")
     module = importlib.import_module(f"{__name__}.{format}")
     if format in ("prov", "slsa"):
         return module.export(record, folder=folder)

@@ -117,10 +117,23 @@ def uri_of(place: str) -> str:
     >>> uri_of("/srv/a b/50%"), uri_of("gs://bucket/é")
     ('file:///srv/a%20b/50%25', 'gs://bucket/%C3%A9')
     """
-    if _SCHEME.match(place) and not place.startswith("/"):
-        return _NOT_IN_URI.sub(lambda found: urllib.parse.quote(found[0], safe=""), place)
+    if _REMOTE.match(place):
+        scheme, _, rest = place.partition("://")
+        host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        return f"{scheme}://{_quoted(host)}{_without_brackets(rest[len(host) :])}"
+    if _SCHEME.match(place):
+        return _without_brackets(place)
     path = urllib.parse.quote(place)
     return f"file://{path}" if place.startswith("/") else path
+
+
+def _quoted(text: str) -> str:
+    return _NOT_IN_URI.sub(lambda found: urllib.parse.quote(found[0], safe=""), text)
+
+
+def _without_brackets(text: str) -> str:
+    """Quoted; brackets stand around addresses of IPv6, and nowhere else."""
+    return _quoted(text).replace("[", "%5B").replace("]", "%5D")
 
 
 def address_of(text: str | None) -> str | None:
@@ -131,7 +144,7 @@ def address_of(text: str | None) -> str | None:
 
 
 def address_of_repository(remote: str | None) -> str | None:
-    """The address of a git remote, the short form of SSH written out.
+    """The address of a git remote, the short form of SSH written out; none of a relative path.
 
     Examples
     --------
@@ -144,7 +157,7 @@ def address_of_repository(remote: str | None) -> str | None:
         return uri_of(remote)
     short = _SCP.fullmatch(remote)
     if short is None:
-        return uri_of(remote)
+        return None
     user = remote.partition("@")[0] + "@" if "@" in remote.partition(":")[0] else ""
     return uri_of(f"ssh://{user}{short['host']}/{short['path'].lstrip('/')}")
 

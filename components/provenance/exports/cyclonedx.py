@@ -90,7 +90,7 @@ def _model(record: Record, model: ArtifactEntry) -> _Json:
             "type": "machine-learning-model",
             "bom-ref": common.artifact_ref(model.id),
             "name": common.model_name(record),
-            "version": record.run,
+            "version": _version(record.run),
             "licenses": _licences(record.use.licence if record.use is not None else None),
             "externalReferences": references,
             "components": _files(common.artifact_ref(model.id), model.files),
@@ -221,7 +221,7 @@ def _source(source: SourceEntry) -> _Json:
             "type": "data",
             "bom-ref": source.id,
             "name": name,
-            "version": declared.version if declared is not None else None,
+            "version": _version(declared.version) if declared is not None else None,
             "publisher": declared.publisher if declared is not None else None,
             "hashes": _hashes(source.files),
             "licenses": _licences(declared.licence if declared is not None else None),
@@ -289,7 +289,8 @@ def _libraries(record: Record) -> list[_Json]:
     found = {}
     for name, version in record.environment.packages.items():
         purl = package_url(name, version)
-        found[purl] = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
+        library = {"name": name, "version": _version(version), "purl": purl}
+        found[purl] = common.filled({"type": "library", "bom-ref": purl, **library})
     return list(found.values())
 
 
@@ -314,6 +315,11 @@ def _hashes(files: list[FileEntry]) -> list[_Json]:
 def _licences(expression: str | None) -> list[_Json]:
     # One licence is an expression too, and an expression is bound to no edition of the list of licences.
     return [{"expression": expression}] if expression else []
+
+
+def _version(text: str | None) -> str | None:
+    """What is longer is no version to CycloneDX."""
+    return text if text and len(text) <= 1024 else None
 
 
 def _parties(name: str | None, *, organisation: bool = False) -> list[_Json]:

@@ -57,7 +57,8 @@ def export(record: Record) -> dict[str, str]:
     events = [event for execution in record.executions for event in _events(record, execution)]
     events.sort(key=lambda event: event["eventTime"])
     _tell_files_once(events)
-    return {FILE: "".join(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n" for event in events)}
+    # In ASCII: there are line breaks beyond it that some readers of lines break at.
+    return {FILE: "".join(json.dumps(event, allow_nan=False) + "\n" for event in events)}
 
 
 def run_id(record: Record, execution: ExecutionEntry) -> str:
