@@ -28,6 +28,7 @@ LOG_FILE = "run.log"
 OVERVIEW_FILE = "index.html"
 METADATA_FILE = "metadata.db"
 LOCK_FILE = ".lock"
+KEY_FILE = Path("keys", "signing.pem")
 # As shells tell a process that was ended by Ctrl-C.
 INTERRUPTED = 130
 
@@ -56,6 +57,11 @@ INTERRUPTED = 130
     "--filter-leaks", is_flag=True, help="Drop from train what also stands in eval (LeakageFilter)."
 )
 @click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Private key (PEM, ECDSA P-256) to sign the model with; one is made in ROOT/keys if not given.",
+)
+@click.option(
     "--beam-arg",
     multiple=True,
     metavar="ARG",
@@ -69,13 +75,14 @@ def command(
     scenario: str,
     without: tuple[str, ...],
     filter_leaks: bool,
+    key: Path | None,
     beam_arg: tuple[str, ...],
     no_cache: bool,
 ) -> None:
     """Run the census trust pipeline: data to release decision, model and overview page."""
     from tfx_trust.cli.progress import NodeLines, quiet
 
-    scenario_named(scenario)
+    chosen = scenario_named(scenario)
     begin = time.monotonic()
     root = _usable(root).resolve()
     with _alone(root), quiet(root / LOG_FILE) as console:
@@ -84,6 +91,7 @@ def command(
             with console.status("loading TFX and TensorFlow"):
                 from tfx_trust.components.privacy.ledger import BudgetExceeded
                 from tfx_trust.pipelines.census.pipeline import census_pipeline
+                from tfx_trust.pipelines.census.scenarios import Meddling
                 from tfx_trust.pipelines.runner import PipelineFailed, run_pipeline
 
                 pipeline = census_pipeline(
@@ -92,6 +100,7 @@ def command(
                     scenario=scenario,
                     without=without,
                     filter_leaks=filter_leaks,
+                    key=str(key.resolve() if key else _own_key(root)),
                     beam_pipeline_args=beam_arg,
                     enable_cache=not no_cache,
                 )
@@ -100,7 +109,7 @@ def command(
                 run = run_pipeline(
                     pipeline,
                     runner=runner,
-                    progress=lines,
+                    progress=Meddling(lines, chosen, root),
                     overview=root / OVERVIEW_FILE,
                     details={"runner": runner, "scenario": scenario, "log": LOG_FILE},
                 )
@@ -128,6 +137,17 @@ def command(
     if run.release:
         sys.exit(status_of(run.release.verdict))
     sys.exit(OK if run.pushed else UNDECIDED)
+
+
+def _own_key(root: Path) -> Path:
+    """The key of this root, made when it is first needed: to show signing, not to be trusted by others."""
+    from tfx_trust.components.provenance.keys import generate_key
+
+    path = root / KEY_FILE
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        generate_key(path)
+    return path
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ import importlib
 from typing import Any
 
 _HOME = {
-    "Filter": "trust",
-    "Gate": "trust",
-    "ModelStep": "trust",
-    "Nodes": "trust",
+    "Filter": "steps",
+    "Gate": "steps",
+    "ModelStep": "steps",
+    "Nodes": "steps",
+    "PushStep": "steps",
     "create_pipeline": "trust",
     "eval_config": "evaluation",
     "PipelineFailed": "runner",
@@ -27,6 +28,7 @@ __all__ = [
     "Nodes",
     "PipelineFailed",
     "Progress",
+    "PushStep",
     "create_pipeline",
     "eval_config",
     "run_pipeline",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2
@@ -16,115 +13,26 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 from tfx.v1 import components as standard
 
 from tfx_trust.components.artifacts import TrustReport
 from tfx_trust.components.errors import InputError, UsageError, unknown
+from tfx_trust.components.provenance.component import ProvenanceTracker
+from tfx_trust.components.provenance.content import content_aware as aware_of_content
+from tfx_trust.components.provenance.snapshots import track as snapshot_of
 from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
 from tfx_trust.components.release.component import ReleaseGate
 from tfx_trust.components.release.config import ReleasePolicy
-from tfx_trust.components.standard import parse_schema
 from tfx_trust.pipelines.beam import LOCAL_RUNNER
+from tfx_trust.pipelines.inputs import SPLITS, by_content, checked_schema, example_gen_of, raw_label
 from tfx_trust.pipelines.source import UserFunction, dotted_path, source_digest
+from tfx_trust.pipelines.steps import Filter, Gate, ModelStep, Nodes, PushStep
 
 RELEASE = "release"
 RESERVED = (RELEASE, "evaluation", "anomalies")
-SPLITS = ("train", "eval")
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """The standard nodes, as far as a gate can be wired to them.
-
-    Attributes
-    ----------
-    examples
-        What all nodes, and so a gate, read: the examples of `example_gen`, or what the last filter made
-        of them.
-    model
-        What is to be released, and so what a gate judges: the model of `trainer`, or what the last model
-        step made of it.
-    """
-
-    examples: BaseChannel
-    example_gen: BaseComponent
-    statistics_gen: BaseComponent
-    schema_gen: BaseComponent
-    example_validator: BaseComponent
-    transform: BaseComponent
-    trainer: BaseComponent
-    resolver: Resolver
-    evaluator: BaseComponent
-    model: BaseChannel
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A gate of the pipeline: a name, and how its component is wired.
-
-    Attributes
-    ----------
-    name
-        Short name, as the policy, ``without`` and the page use it: letters, digits, underscores.
-    build
-        Makes the component from the standard nodes. Exactly one of its outputs must be a report:
-        an artifact of type TrustReport or a subclass of it.
-
-    Examples
-    --------
-    >>> Gate("latency", lambda nodes: LatencyGate(model=nodes.model))  # doctest: +SKIP
-    """
-
-    name: str
-    build: Callable[[Nodes], BaseComponent]
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A step between ExampleGen and everything else that reads examples.
-
-    Attributes
-    ----------
-    name
-        Short name, for messages.
-    build
-        Makes the components of the step, in order, from the channels of the examples and the schema. The
-        last one must have an output ``examples``, which all other nodes then read.
-
-    Examples
-    --------
-    >>> Filter("adults", lambda examples, schema: [AdultFilter(examples=examples)])  # doctest: +SKIP
-    """
-
-    name: str
-    build: Callable[[BaseChannel, BaseChannel], Sequence[BaseComponent]]
-
-
-@dataclass(frozen=True)
-class ModelStep:
-    """A step between Trainer and everything else that reads the model.
-
-    Attributes
-    ----------
-    name
-        Short name, for messages.
-    build
-        Makes the components of the step, in order, from the channels of the model, the examples and the
-        schema. The last one must have an output ``model``, which all other nodes then read.
-
-    Examples
-    --------
-    >>> ModelStep(                                                           # doctest: +SKIP
-    ...     "thresholds",
-    ...     lambda model, examples, schema: [ThresholdTuner(examples=examples, model=model, settings=...)],
-    ... )
-    """
-
-    name: str
-    build: Callable[[BaseChannel, BaseChannel, BaseChannel], Sequence[BaseComponent]]
 
 
 def create_pipeline(
@@ -140,6 +48,8 @@ def create_pipeline(
     filters: Sequence[Filter] = (),
     model_steps: Sequence[ModelStep] = (),
     gates: Sequence[Gate] = (),
+    push_steps: Sequence[PushStep] = (),
+    track: Collection[str] = (),
     policy: ReleasePolicy | Mapping[str, Any] | None = None,
     without: Collection[str] = (),
     custom_config: Mapping[str, Any] | None = None,
@@ -148,6 +58,7 @@ def create_pipeline(
     serving: str | None = None,
     metadata_connection: Any = None,
     enable_cache: bool = True,
+    content_aware: bool = True,
     beam_pipeline_args: Sequence[str] = (),
 ) -> Pipeline:
     """ExampleGen → filters → … → model steps → Evaluator → gates → ReleaseGate → Pusher, for one's own data.
@@ -182,6 +93,12 @@ def create_pipeline(
     gates
         The trust gates; extend the list with your own. One may give a component that is there already, as
         in ``Gate("privacy", lambda nodes: nodes.trainer)``.
+    push_steps
+        Steps after Pusher, in order.
+    track
+        Names of standard nodes, as :class:`~tfx_trust.pipelines.Nodes` has them, e.g. ``example_gen`` and
+        ``trainer``. What they make is hashed as soon as it is made, before any other node reads it, so that
+        ProvenanceTracker can tell whether it was changed since.
     policy
         The release policy. If it does not say what is required, all `gates` are.
     without
@@ -197,6 +114,10 @@ def create_pipeline(
         ML Metadata connection; SQLite at ``<root>/metadata.db`` by default.
     enable_cache
         Whether nodes whose inputs and parameters did not change are served from the cache.
+    content_aware
+        Whether "did not change" means the bytes. TFX by itself goes by names, sizes and times: what was
+        tampered with is then served from the cache, and what was only touched is computed again. It costs
+        reading each input once a run.
     beam_pipeline_args
         Arguments for the Beam pipelines within the components.
 
@@ -210,14 +131,14 @@ def create_pipeline(
     InputError
         If the data folder, a split, the header's label column or the schema is missing or empty.
     UsageError
-        If a gate or function is unknown, a gate writes no report, a filter gives no examples, a trainer or
-        model step no model, or two of a kind have one name.
+        If a gate, function or node to be tracked is unknown, a gate writes no report, a filter gives no
+        examples, a trainer or model step no model, or two of a kind have one name.
     """
     root, schema = os.fspath(root), os.fspath(schema)
     chosen = _chosen_gates(gates, without)
-    label = _raw_label(evaluation)
-    schema_file = _by_content(_checked_schema(schema, label), root)
-    example_gen = data if isinstance(data, BaseComponent) else _example_gen(os.fspath(data), label)
+    label = raw_label(evaluation)
+    schema_file = by_content(checked_schema(schema, label), root)
+    example_gen = data if isinstance(data, BaseComponent) else example_gen_of(os.fspath(data), label)
     schema_gen = standard.ImportSchemaGen(schema_file=schema_file)
     filtering, examples = _filtered(filters, example_gen.outputs["examples"], schema_gen.outputs["schema"])
     statistics_gen = standard.StatisticsGen(examples=examples)
@@ -274,15 +195,18 @@ def create_pipeline(
         evaluator,
         model,
     )
-    standing = [node for node in vars(nodes).values() if not isinstance(node, BaseChannel)]
-    components: list[Any] = [*filtering, *standing, *altering]
+    standing = {name: node for name, node in vars(nodes).items() if not isinstance(node, BaseChannel)}
+    snapshots = _snapshots(track, standing)
+    components: list[Any] = [*filtering, *standing.values(), *altering]
     blessing = evaluator.outputs["blessing"]
+    reports: dict[str, BaseChannel] = {}
     if RELEASE not in without:
         built = {gate.name: gate.build(nodes) for gate in chosen}
+        reports = {gate: _report_of(gate, component) for gate, component in built.items()}
         release = ReleaseGate(
             model=model,
             evaluator_blessing=evaluator.outputs["blessing"],
-            reports={gate: _report_of(gate, component) for gate, component in built.items()},
+            reports=reports,
             evaluation=evaluator.outputs["evaluation"],
             baseline_model=resolver.outputs["model"],
             anomalies=example_validator.outputs["anomalies"],
@@ -294,17 +218,21 @@ def create_pipeline(
             _rerun_when_edited(component, component.executor_spec.class_path)
         components += [*dict.fromkeys(added), release]
         blessing = release.outputs["blessing"]
-    components.append(
-        standard.Pusher(
-            model=model,
-            model_blessing=blessing,
-            push_destination=pusher_pb2.PushDestination(
-                filesystem=pusher_pb2.PushDestination.Filesystem(
-                    base_directory=serving or os.path.join(root, "serving")
-                )
-            ),
-        )
+    pusher = standard.Pusher(
+        model=model,
+        model_blessing=blessing,
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=serving or os.path.join(root, "serving")
+            )
+        ),
     )
+    components += [pusher, *_pushed(push_steps, pusher.outputs["pushed_model"], reports, gates)]
+    if content_aware:
+        for component in components:
+            if not isinstance(component, (Resolver, ProvenanceTracker)):
+                aware_of_content(component)
+    components = _with_snapshots(components, snapshots)
     return Pipeline(
         pipeline_name=name,
         pipeline_root=os.path.join(root, "artifacts"),
@@ -393,6 +321,52 @@ def _chained(
     return made, given
 
 
+def _pushed(
+    steps: Sequence[PushStep],
+    pushed: BaseChannel,
+    reports: Mapping[str, BaseChannel],
+    gates: Sequence[Gate],
+) -> list[BaseComponent]:
+    """The components of all steps after Pusher whose gates are there."""
+    _check_differ("push step", [step.name for step in steps])
+    made: list[BaseComponent] = []
+    for step in steps:
+        for name in step.needs:
+            if name not in [gate.name for gate in gates]:
+                raise unknown(
+                    f"gate that push step {step.name!r} needs:", name, [gate.name for gate in gates]
+                )
+        if not all(name in reports for name in step.needs):
+            continue
+        components = list(step.build(pushed, reports))
+        for component in components:
+            _rerun_when_edited(component, component.executor_spec.class_path)
+        made += components
+    return made
+
+
+def _snapshots(names: Collection[str], nodes: Mapping[str, BaseComponent]) -> dict[str, BaseComponent]:
+    """Snapshots of the outputs of some nodes, by the id of the node."""
+    able = [name for name, node in nodes.items() if not isinstance(node, Resolver)]
+    for name in names:
+        if name not in able:
+            raise unknown("node to be tracked", name, able)
+    return {nodes[name].id: snapshot_of(nodes[name]) for name in names}
+
+
+def _with_snapshots(components: Sequence[Any], snapshots: Mapping[str, BaseComponent]) -> list[Any]:
+    """The components with each snapshot behind what it is of, and before all that read that."""
+    placed: list[Any] = []
+    for component in components:
+        read = {
+            node for channel in component.inputs.values() for node in channel.get_data_dependent_node_ids()
+        }
+        for node in sorted(read & set(snapshots)):
+            component.add_upstream_node(snapshots[node])
+        placed += [component, *([snapshots[component.id]] if component.id in snapshots else [])]
+    return placed
+
+
 def _policy(
     policy: ReleasePolicy | Mapping[str, Any] | None, without: Collection[str], chosen: Sequence[Gate]
 ) -> ReleasePolicy:
@@ -429,78 +403,3 @@ def _rerun_when_edited(component: BaseComponent, dotted: str | None) -> None:
     """
     if dotted:
         component.executor_spec.add_extra_flags([f"--source_digest={source_digest(dotted)}"])
-
-
-def _example_gen(folder: str, label: str) -> BaseComponent:
-    for split in SPLITS:
-        _check_split(folder, split, label)
-    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.csv") for split in SPLITS]
-    return standard.CsvExampleGen(input_base=folder, input_config=example_gen_pb2.Input(splits=splits))
-
-
-def _raw_label(evaluation: config_pb2.EvalConfig) -> str:
-    """The label as the raw examples have it; empty where the Evaluator makes it by preprocessing."""
-    if not evaluation.model_specs:
-        raise UsageError("the EvalConfig has no model_specs; eval_config(label, ...) makes one that fits")
-    spec = evaluation.model_specs[0]
-    return "" if spec.preprocessing_function_names else spec.label_key
-
-
-def _check_split(folder: str, split: str, label: str) -> None:
-    if not fileio.isdir(folder):
-        raise InputError(f"{folder}: no such folder; it should hold train/*.csv and eval/*.csv")
-    files = fileio.glob(os.path.join(folder, split, "*.csv"))
-    if not files:
-        raise InputError(f"{folder}: no {split}/*.csv; the {split} split is read from there")
-    examples = False
-    for path in files:
-        with fileio.open(path, "rb") as file:
-            header, first = (_decoded(file.readline(), path) for _ in range(2))
-        examples = examples or bool(first.strip())
-        if not header.strip():
-            raise InputError(f"{path}: the file is empty; it should have a header and examples")
-        columns = next(csv.reader([header]))
-        if header.startswith("\ufeff"):
-            raise InputError(
-                f"{path}: begins with a byte order mark, which TFX takes for part of a name; save without"
-            )
-        if label and label not in columns:
-            separator = "; TFX reads commas between columns" if len(columns) == 1 else ""
-            raise InputError(
-                f"{path}: no column {label!r}, the label; its header has {', '.join(columns)}{separator}"
-            )
-    if not examples:
-        raise InputError(f"{files[0]}: a header but no example, and so is all of the {split} split")
-
-
-def _decoded(line: bytes, path: str) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert it") from None
-
-
-def _checked_schema(path: str, label: str) -> str:
-    """The text of the schema file."""
-    if not fileio.exists(path):
-        raise InputError(f"{path}: no such schema file")
-    with fileio.open(path, "r") as file:
-        text = str(file.read())
-    names = [feature.name for feature in parse_schema(text, path).feature]
-    if label and label not in names:
-        raise InputError(f"{path}: no feature {label!r}, the label; it has {', '.join(names)}")
-    return text
-
-
-def _by_content(text: str, root: str) -> str:
-    """A copy of the schema under a name made of its content.
-
-    ImportSchemaGen is served from the cache as long as the path is the same, whatever is in the file.
-    """
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    path = os.path.join(root, "schema", digest[:16], "schema.pbtxt")
-    if not fileio.exists(path):
-        fileio.makedirs(os.path.dirname(path))
-        with fileio.open(path, "w") as file:
-            file.write(text)
-    return path

@@ -12,10 +12,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfx_trust.components.errors import unknown
-from tfx_trust.pipelines.census.data import LABEL, SPLITS
+from tfx_trust.pipelines.census.data import DECLARATION, LABEL, SPLITS
+
+if TYPE_CHECKING:
+    from tfx_trust.components.page.run import State
+    from tfx_trust.pipelines.runner import Progress
 
 CLEAN = "clean"
 
@@ -31,7 +35,11 @@ class Scenario:
     blocked_by
         Name of the one input of the release decision that is to block it; none for a release.
     change_data
-        Changes the CSV files in the folder given, if the fault is in the data.
+        Changes the files in the folder given, if the fault is in the data.
+    in_place
+        Whether it changes the published data where they lie, rather than a copy in a folder of its own.
+    during
+        What is done to the files of the run, given its root, by the id of the node after which it is done.
     configure
         Changes the arguments of ``create_pipeline``, and returns them.
     features
@@ -43,11 +51,15 @@ class Scenario:
         Dotted path of the training, if it is to be another, and not private.
     stops_at
         The node that stops the run, if it does not get as far as the release decision.
+    reruns
+        The node that must not be served from the cache, where that is all there is to be done.
     """
 
     summary: str
     blocked_by: str | None
     change_data: Callable[[Path], None] | None = None
+    in_place: bool = False
+    during: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     configure: Callable[[dict[str, Any]], dict[str, Any]] = dict
     features: str = ""
     leakage: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +67,41 @@ class Scenario:
     audit: Mapping[str, Any] = field(default_factory=dict)
     run_fn: str | None = None
     stops_at: str | None = None
+    reruns: str | None = None
+
+    @property
+    def has_own_data(self) -> bool:
+        """Whether its data lie in a folder of their own: no other scenario meets what is done to them."""
+        return not self.in_place and (self.change_data is not None or bool(self.during))
+
+
+class Meddling:
+    """Tells of a run's progress, and meanwhile does to its files what a scenario wants done.
+
+    Parameters
+    ----------
+    progress
+        Whom to tell.
+    scenario
+        Whose :attr:`Scenario.during` is to be done.
+    root
+        Folder of the run.
+    """
+
+    def __init__(self, progress: Progress, scenario: Scenario, root: Path) -> None:
+        self._progress = progress
+        self._scenario = scenario
+        self._root = root
+
+    def started(self, node: str) -> None:
+        """The node with this id begins."""
+        self._progress.started(node)
+
+    def ended(self, node: str, state: State, seconds: float) -> None:
+        """The node with this id is done, cached, failed, or skipped (``not_run``)."""
+        self._progress.ended(node, state, seconds)
+        if state in ("done", "cached") and node in self._scenario.during:
+            self._scenario.during[node](self._root)
 
 
 def scenario_named(name: str) -> Scenario:
@@ -163,6 +210,41 @@ def _interviews(folder: Path) -> None:
     _add_column(folder, "interviewed", day)
 
 
+def _reversed_rows(folder: Path) -> None:
+    """Turns the rows of train around: another file of equal size and time, which TFX takes for the same."""
+    _rewrite(folder, "train", lambda rows: rows[::-1])
+
+
+def _forbidding_licence(folder: Path) -> None:
+    """Declares that nobody may earn by the data."""
+    path = folder / DECLARATION
+    declared = path.read_text(encoding="utf-8")
+    path.write_text(declared.replace("CC-BY-4.0", "CC-BY-NC-4.0"), encoding="utf-8")
+
+
+def _rewritten_example(root: Path) -> None:
+    """Makes the first person of eval 90 years old, in the file that ExampleGen wrote in this scenario."""
+    import tensorflow as tf
+
+    from tfx_trust.components.mlmd import open_store
+
+    store = open_store(root / "metadata.db")
+    generated = [
+        item.id
+        for item in store.executions().values()
+        if str(item.properties.get("input_base", "")).endswith("data/tampered") and item.state == "COMPLETE"
+    ]
+    made = [event.artifact for event in store.events_of_executions(generated) if event.kind == "OUTPUT"]
+    for examples in store.artifacts(made).values():
+        for path in Path(examples.uri, "Split-eval").glob("*.gz"):
+            first, *others = list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator())
+            example = tf.train.Example.FromString(first)
+            example.features.feature["age"].int64_list.value[:] = [90]
+            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+                for record in (example.SerializeToString(deterministic=True), *others):
+                    writer.write(record)
+
+
 def _feature(name: str, kind: str) -> str:
     """A feature that every example has, and that is not there at serving."""
     return f'''
@@ -235,5 +317,23 @@ SCENARIOS = {
         blocked_by="audit",
         run_fn="tfx_trust.pipelines.census.memorised.run_fn",
         audit={"claim": {"epsilon": 3.0, "delta": 1e-5}},
+    ),
+    "tampered": Scenario(
+        "an example of eval is rewritten where it is stored, between Transform and Evaluator",
+        blocked_by="provenance",
+        during={"Transform": _rewritten_example},
+    ),
+    "unlicensed": Scenario(
+        "the licence of the data forbids what the model is for",
+        blocked_by="provenance",
+        change_data=_forbidding_licence,
+        in_place=True,
+    ),
+    "swapped-source": Scenario(
+        "the train file was replaced by another of equal size and time",
+        blocked_by=None,
+        change_data=_reversed_rows,
+        in_place=True,
+        reruns="CsvExampleGen",
     ),
 }

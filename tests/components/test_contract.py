@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from leaky import write_rows
 from models import feature_of, save_model
+from records import minimal
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.proto import example_gen_pb2
@@ -23,18 +24,24 @@ from tfx.types.channel_utils import as_channel
 
 import tfx_trust.components
 from tfx_trust.components import (
+    ArtifactSnapshot,
     FairnessEvaluator,
     LeakageFilter,
     LeakageValidator,
     PrivacyAuditor,
     PrivateTrainer,
+    ProvenanceTracker,
+    PushValidator,
     ReleaseGate,
     Report,
     Reweigher,
+    SourceDeclarer,
     ThresholdTuner,
     TrustReport,
 )
 from tfx_trust.components.artifacts import LeakageReport as LeakageReportArtifact
+from tfx_trust.components.artifacts import ProvenanceRecord
+from tfx_trust.components.provenance.writing import write_record
 
 ROOT = Path(tfx_trust.components.__file__).parent
 CONCERNS = sorted(path.parent.name for path in ROOT.glob("*/component.py"))
@@ -84,6 +91,11 @@ def model_in(folder: Path) -> Any:
     return channel_of(standard_artifacts.Model, str(uri))
 
 
+def record_in(folder: Path) -> Any:
+    write_record(minimal(), folder / "record")
+    return channel_of(ProvenanceRecord, str(folder / "record"))
+
+
 # The fewest arguments with which each component runs, given a folder to put artifacts in.
 MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
     FairnessEvaluator: lambda folder: {
@@ -112,6 +124,13 @@ MINIMAL: dict[type[BaseComponent], Callable[[Path], dict[str, Any]]] = {
         "run_fn": "private_runs.run_fn",
         "privacy": {"noise_multiplier": 1.0, "steps": 3, "batch_size": 20},
     },
+    ArtifactSnapshot: lambda folder: {"artifacts": {"examples": examples_in(folder)}},
+    ProvenanceTracker: lambda folder: {"model": model_in(folder)},
+    PushValidator: lambda folder: {
+        "pushed_model": channel_of(standard_artifacts.PushedModel, str(folder / "pushed")),
+        "provenance_record": record_in(folder),
+    },
+    SourceDeclarer: lambda folder: {"declarations": [{"name": "Loans", "covers": ["loans"]}]},
     ReleaseGate: lambda folder: {"model": channel_of(standard_artifacts.Model, str(folder / "model"))},
 }
 

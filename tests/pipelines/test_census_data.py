@@ -103,7 +103,7 @@ def test_preparing_again_touches_nothing(tmp_path: Path) -> None:
 
 def test_two_folders_are_alike_to_the_modification_times(folder: Path, tmp_path: Path) -> None:
     assert files(data.prepare(str(tmp_path / "new" / "one"))) == files(folder)
-    assert sorted(files(folder)) == ["eval/adult.csv", "train/adult.csv"]
+    assert sorted(files(folder)) == ["eval/adult.csv", "source.yaml", "train/adult.csv"]
 
 
 def test_a_changed_file_is_written_again(folder: Path, tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from tfx_trust.components.leakage.config import LeakageSettings
 from tfx_trust.pipelines.census import data
 from tfx_trust.pipelines.census.features import RAW_FEATURES
 from tfx_trust.pipelines.census.pipeline import LEAKAGE, census_pipeline
-from tfx_trust.pipelines.census.scenarios import CLEAN, SCENARIOS, scenario_named
+from tfx_trust.pipelines.census.scenarios import CLEAN, SCENARIOS, Meddling, Scenario, scenario_named
 
 Rows = list[dict[str, str]]
 
-CHANGING = [name for name, scenario in SCENARIOS.items() if scenario.change_data]
+CHANGING = [name for name, scenario in SCENARIOS.items() if scenario.change_data and not scenario.in_place]
+IN_PLACE = [name for name, scenario in SCENARIOS.items() if scenario.in_place]
 ADDED = {"leaked-target": "tax_band", "leaked-entity": "household", "late-training": "interviewed"}
 # The check that each fault is to be found by.
 CHECKS: dict[str, set[str]] = {
@@ -42,8 +43,8 @@ def rows_of(folder: Path, split: str) -> Rows:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The published data, and the changed by scenario."""
-    made = {name: data.prepare(tmp_path_factory.mktemp(name)) for name in (CLEAN, *CHANGING)}
-    for name in CHANGING:
+    made = {name: data.prepare(tmp_path_factory.mktemp(name)) for name in (CLEAN, *CHANGING, *IN_PLACE)}
+    for name in (*CHANGING, *IN_PLACE):
         change = SCENARIOS[name].change_data
         assert change
         change(made[name])
@@ -113,6 +114,60 @@ def test_the_same_fault_put_in_again_gives_the_same_bytes(
     for split in data.SPLITS:
         again, first = (folder / split / "adult.csv" for folder in (tmp_path, folders[name]))
         assert again.read_bytes() == first.read_bytes()
+
+
+def test_a_swapped_source_has_the_same_rows_and_size_and_other_bytes(folders: dict[str, Path]) -> None:
+    published, swapped = (folders[name] / "train" / "adult.csv" for name in (CLEAN, "swapped-source"))
+    assert rows_of(folders["swapped-source"], "train") == rows_of(folders[CLEAN], "train")[::-1]
+    assert swapped.read_bytes() != published.read_bytes()
+    assert swapped.stat().st_size == published.stat().st_size
+    assert swapped.stat().st_mtime_ns == published.stat().st_mtime_ns
+
+
+def test_a_forbidding_licence_is_all_that_is_declared_otherwise(folders: dict[str, Path]) -> None:
+    published, forbidding = (folders[name] / data.DECLARATION for name in (CLEAN, "unlicensed"))
+    assert published.read_text().count("CC-BY-4.0") >= 1
+    assert forbidding.read_text() == published.read_text().replace("CC-BY-4.0", "CC-BY-NC-4.0")
+    for split in data.SPLITS:
+        assert rows_of(folders["unlicensed"], split) == rows_of(folders[CLEAN], split)
+
+
+def test_what_is_changed_in_place_is_put_back_by_the_next_run(tmp_path: Path) -> None:
+    for name in IN_PLACE:
+        census_pipeline(str(tmp_path), scenario=name)
+        census_pipeline(str(tmp_path))
+    folder, published = tmp_path / "data" / CLEAN, data.prepare(tmp_path / "published")
+    for path in published.rglob("*.*"):
+        assert (folder / path.relative_to(published)).read_bytes() == path.read_bytes()
+
+
+def test_what_is_done_during_a_run_is_done_after_its_node_and_to_data_of_its_own(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Listener:
+        def started(self, node: str) -> None:
+            told.append(f"started {node}")
+
+        def ended(self, node: str, state: str, seconds: float) -> None:
+            told.append(f"ended {node} {state}")
+
+    scenario = Scenario("", blocked_by=None, during={"B": lambda root: told.append(f"done to {root.name}")})
+    meddling = Meddling(Listener(), scenario, tmp_path)
+    for name, state in (("A", "done"), ("B", "failed"), ("B", "cached")):
+        meddling.started(name)
+        meddling.ended(name, state, 1.0)  # type: ignore[arg-type]
+    assert told == [
+        "started A",
+        "ended A done",
+        "started B",
+        "ended B failed",
+        "started B",
+        "ended B cached",
+        f"done to {tmp_path.name}",
+    ]
+    assert scenario.has_own_data
+    assert SCENARIOS["tampered"].has_own_data
+    assert not any(SCENARIOS[name].has_own_data for name in (CLEAN, *IN_PLACE))
 
 
 def test_leaked_rows_are_every_twentieth_of_eval(rows: dict[str, dict[str, Rows]]) -> None:

@@ -1,12 +1,12 @@
 """Composing the standard pipeline: what it is made of, and what it refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from example_gates import IdleFilter, IdleModelStep, OpinionGate, SilentGate
+from example_gates import IdleFilter, IdleModelStep, OpinionGate, PushLooker, SilentGate
 from google.protobuf import json_format
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
@@ -16,8 +16,9 @@ from tfx.v1.components import StatisticsGen
 
 from tfx_trust import schemas
 from tfx_trust.components import InputError, PrivateTrainer, UsageError
+from tfx_trust.components.provenance.content import ContentAware
 from tfx_trust.components.release.config import ReleasePolicy
-from tfx_trust.pipelines import Filter, Gate, ModelStep, Nodes, create_pipeline, eval_config
+from tfx_trust.pipelines import Filter, Gate, ModelStep, Nodes, PushStep, create_pipeline, eval_config
 from tfx_trust.pipelines.census.data import COLUMNS, LABEL
 
 STANDARD = [
@@ -462,3 +463,74 @@ def test_a_model_step_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         compose(model_steps=steps)
+
+
+def judged_push(name: str = "looking", needs: Sequence[str] = ("opinion",)) -> PushStep:
+    return PushStep(
+        name,
+        lambda pushed, reports: [PushLooker(pushed=pushed, report=reports["opinion"]).with_id(name)],
+        needs=needs,
+    )
+
+
+def test_a_push_step_reads_what_was_pushed_and_the_reports_of_gates(
+    compose: Callable[..., Pipeline],
+) -> None:
+    step = node(compose(gates=[opinion()], push_steps=[judged_push()]), "looking")
+    assert step.inputs["pushed"].producer_component_id == "Pusher"
+    assert step.inputs["report"].producer_component_id == "opinion"
+    assert any("--source_digest=" in flag for flag in step.executor_spec.extra_flags)
+
+
+@pytest.mark.parametrize("without", ["opinion", "release"])
+def test_a_push_step_is_left_out_with_a_gate_that_it_needs(
+    compose: Callable[..., Pipeline], without: str
+) -> None:
+    pipeline = compose(gates=[opinion()], push_steps=[judged_push()], without=[without])
+    assert "looking" not in {item.id for item in pipeline.components}
+
+
+def test_a_push_step_that_needs_an_unknown_gate_is_refused(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(UsageError, match="push step 'looking' needs: 'opinions'.*did you mean 'opinion'"):
+        compose(gates=[opinion()], push_steps=[judged_push(needs=["opinions"])])
+    with pytest.raises(UsageError, match="push step names must differ: looking"):
+        compose(gates=[opinion()], push_steps=[judged_push(), judged_push()])
+
+
+def test_a_snapshot_is_taken_before_anybody_else_reads(compose: Callable[..., Pipeline]) -> None:
+    pipeline = compose(gates=[opinion()], track=["example_gen", "trainer"])
+    order = [item.id for item in pipeline.components]
+    for tracked in ("CsvExampleGen", "Trainer"):
+        snapshot = f"Snapshot_{tracked}"
+        readers = {
+            item.id
+            for item in pipeline.components
+            for channel in item.inputs.values()
+            if tracked in channel.get_data_dependent_node_ids()
+        }
+        assert snapshot in readers
+        assert len(readers) > 2
+        assert all(order.index(snapshot) < order.index(reader) for reader in readers - {snapshot})
+        assert all(
+            snapshot in {item.id for item in node(pipeline, reader).upstream_nodes}
+            for reader in readers - {snapshot}
+        )
+
+
+def test_an_unknown_node_to_be_tracked_is_named_with_the_known_ones(compose: Callable[..., Pipeline]) -> None:
+    with pytest.raises(
+        UsageError, match="unknown node to be tracked 'example_ge'.*did you mean 'example_gen'"
+    with pytest.raises(UsageError, match="unknown node to be tracked .example_ge.: .*mean .example_gen"):
+        compose(track=["example_ge"])
+    with pytest.raises(UsageError, match="unknown node to be tracked 'resolver'"):
+        compose(track=["resolver"])
+
+
+def test_the_cache_follows_bytes_unless_that_is_switched_off(compose: Callable[..., Pipeline]) -> None:
+    def aware(pipeline: Pipeline) -> set[str]:
+        return {item.id for item in pipeline.components if issubclass(item.driver_class, ContentAware)}
+
+    followed = compose(gates=[opinion()], track=["trainer"])
+    rest = {item.id for item in followed.components} - aware(followed)
+    assert rest == {"Resolver", "Snapshot_Trainer"}
+    assert aware(compose(content_aware=False)) == set()

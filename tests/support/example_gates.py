@@ -46,6 +46,15 @@ def IdleModelStep(
     """A model step to compose pipelines of; it writes nothing."""
 
 
+@component
+def PushLooker(
+    pushed: InputArtifact[standard_artifacts.PushedModel],
+    report: InputArtifact[TrustReport],
+    looked: OutputArtifact[TrustReport],
+) -> None:
+    """A step after Pusher to compose pipelines of; it writes nothing."""
+
+
 def raising_run_fn(fn_args: object) -> None:
     """A run_fn with a defect."""
     raise RuntimeError("the optimizer exploded\nand a second line")

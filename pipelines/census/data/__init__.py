@@ -38,6 +38,9 @@ COLUMNS = (
 # The published split is kept: published results, and the known overlap of the two, refer to it.
 SPLITS = {"train": "adult.data.gz", "eval": "adult.test.gz"}
 
+DECLARATION = "source.yaml"
+"""What is declared of the data, in a file beside them."""
+
 _BUNDLED = Path(__file__).parent
 _INCOMES = {"<=50K": "0", ">50K": "1"}
 # TFX's ExampleGen fingerprints its input by the modification times too. A fixed one lets a folder
@@ -46,7 +49,7 @@ _MODIFIED = 830_908_800
 
 
 def prepare(folder: str | os.PathLike[str]) -> Path:
-    """Write ``folder/train/adult.csv`` and ``folder/eval/adult.csv``.
+    """Write ``folder/train/adult.csv``, ``folder/eval/adult.csv`` and ``folder/source.yaml``.
 
     The files have a header and the columns `COLUMNS`: 32,561 examples in train, 16,281 in eval.
     A file that already has this content is left as it is, so TFX's cache stays valid.
@@ -74,6 +77,7 @@ def prepare(folder: str | os.PathLike[str]) -> Path:
         writer.writerow(COLUMNS)
         writer.writerows(examples(split))
         _write(folder / split / "adult.csv", text.getvalue().encode(), staging=folder)
+    _write(folder / DECLARATION, (_BUNDLED / DECLARATION).read_bytes(), staging=folder)
     return folder
 
 
