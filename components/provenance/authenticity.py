@@ -18,8 +18,10 @@ from tfx_trust.components.provenance.record import (
     STATEMENT_FILE,
     FileEntry,
     Record,
+    is_other_version,
+    version_of,
 )
-from tfx_trust.components.provenance.sealed import is_newer, looks_like_record, sealed_digest
+from tfx_trust.components.provenance.sealed import looks_like_record, sealed_digest
 from tfx_trust.components.provenance.signing import (
     PUBLIC_KEY_FILE,
     OtherKeyError,
@@ -135,7 +137,7 @@ def _read_record(found: Authenticity) -> None:
     except InputError as error:
         was_record = looks_like_record(content) or found.content.keys() - {RECORD_FILE}
         if sealed or not was_record:
-            what: What = "version" if is_newer(content) else "unreadable"
+            what: What = "version" if is_other_version(version_of(content)) else "unreadable"
             found.unchecked(what, RECORD_FILE, str(error), "Give the folder of a record of this version.")
             return
     if not sealed:
@@ -184,18 +186,17 @@ def _tell_unsigned(found: Authenticity, said: Mapping[str, Any] | None) -> None:
 
 def _check_signatures(found: Authenticity) -> None:
     own = _own_key(found)
+    found.public = found.public or own
+    _tell_missing(found)
     if found.public is None:
-        found.public = own
-    if found.public is None:
-        message = f"signatures cannot be checked without a public key: there is no {PUBLIC_KEY_FILE}"
+        message = f"signatures cannot be checked without a public key, and {PUBLIC_KEY_FILE} is none"
         found.unchecked("key", PUBLIC_KEY_FILE, message, "Give it by --public-key.")
         return
     if not found.given:
         found.notes.append(
-            f"signatures were checked by {PUBLIC_KEY_FILE}, which lies beside them: it shows that they "
-            "belong together, and not who signed; give the signer's key by --public-key"
+            f"signatures were checked by {PUBLIC_KEY_FILE}, which lies beside them: that they belong "
+            "together is shown, and not who signed; give the signer's key by --public-key"
         )
-    _tell_missing(found)
     bound = _check_statement(found, own)
     if found.record is not None:
         _check_models(found, found.record)
@@ -226,13 +227,13 @@ def _own_key(found: Authenticity) -> PublicKey | None:
 
 
 def _tell_missing(found: Authenticity) -> None:
-    expected: Sequence[str] = (STATEMENT_FILE,)
+    expected = [STATEMENT_FILE, PUBLIC_KEY_FILE]
     if found.record is not None:
         expected = file_names(found.record, signed=True)
-    for name in _SIGNATURES:
+    for name in expected:
         is_served = name == SERVING_SIGNATURE_FILE and found.is_carried
-        if name in expected and name not in found.content and not is_served:
-            found.tampered("missing", name, f"{name} is missing, although other signatures lie there")
+        if name not in found.content and not is_served and name != RECORD_FILE:
+            found.tampered("missing", name, f"{name} is missing, although the record was signed")
 
 
 def _opened(

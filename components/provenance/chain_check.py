@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import Prefixes, rewritten
 from tfx_trust.components.provenance.carrying import read_file
 from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record
-from tfx_trust.components.provenance.sealed import sealed_digest
+from tfx_trust.components.provenance.sealed import has_digest, sealed_digest
 from tfx_trust.components.provenance.verification import Checked, Problem
 
 
@@ -34,22 +35,25 @@ def chain_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Itera
                 "Put it back, or give --rewrite-prefix OLD=NEW if it was moved.",
             )
             return
-        problem = _chain_break(previous, content, place)
-        if problem is not None:
-            yield problem
+        if not has_digest(content, previous.digest):
+            yield _break(previous, content, place)
             return
         checked.records += 1
         try:
-            previous = Record.of_bytes(content, place).previous
-        except InputError as error:
-            yield _chain_problem("unchecked", "version", place, str(error), "Use a newer tfx-trust.")
+            previous = _previous_of(content)
+        except ValueError:
+            message = f"what the record {previous.digest[:12]}… says of the one before it cannot be read here"
+            yield _chain_problem("unchecked", "version", place, message, "Use a newer tfx-trust.")
             return
 
 
-def _chain_break(previous: Previous, content: bytes, place: str) -> Problem | None:
+def _previous_of(content: bytes) -> Previous | None:
+    told = json.loads(content).get("previous")
+    return None if told is None else Previous.model_validate(told)
+
+
+def _break(previous: Previous, content: bytes, place: str) -> Problem:
     digest = sealed_digest(content)
-    if digest == previous.digest:
-        return None
     what = "it was edited" if digest is None else f"another, {digest[:12]}…, lies there"
     message = f"the chain is broken at the record before, {previous.digest[:12]}…: {what}"
     remedy = "Find out who wrote there. Take that record from a copy that is safe."

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
-from tfx_trust.components.mlmd import Execution, Prefixes
+from tfx_trust.components.mlmd import Execution, Prefixes, Value, rewritten
 from tfx_trust.components.provenance.code import code_of
-from tfx_trust.components.provenance.record import CodeEntry, FileEntry, Record
+from tfx_trust.components.provenance.record import CodeEntry, ExecutionEntry, FileEntry, Record
 from tfx_trust.components.provenance.verification import Checked, Problem
 
 _REMEDY = "Check out the code that the record names, or train and record anew."
 
 
-def code_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Iterator[Problem]:
+def code_problems(record: Record, rewrite: Prefixes, checked: Checked, notes: list[str]) -> Iterator[Problem]:
     """Files of code that are changed, missing or added; code that is not to be found here is unchecked."""
     recorded = [entry for entry in record.code if entry.tree is not None]
     if not recorded:
         return
-    executions = [
-        Execution(
-            item.id,
-            item.type,
-            "",
-            item.state,
-            0,
-            0,
-            {k: v for k, v in item.parameters.items() if v is not None},
-        )
-        for item in record.executions
-    ]
+    executions = [_execution(item) for item in record.executions]
     now = {_named(entry): entry for entry in code_of(executions, rewrite=rewrite).entries}
     told = set()
     for entry in recorded:
@@ -40,11 +30,21 @@ def code_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Iterat
                 told.add(message)
                 yield _code_problem(entry, "gone", "", message, remedy, kind="unchecked")
             continue
+        place = rewritten(entry.reference.rpartition("@")[2], rewrite)
+        if os.path.islink(place):
+            notes.append(f"code {entry.reference}: {place} is a symbolic link; what it leads to was read")
         checked.code += len(entry.files)
         for problem in _code_differences(entry, current.files):
             if problem.message not in told:
                 told.add(problem.message)
                 yield problem
+
+
+def _execution(item: ExecutionEntry) -> Execution:
+    given: dict[str, Value] = {name: value for name, value in item.parameters.items() if value is not None}
+    return Execution(
+        id=item.id, type=item.type, name="", state=item.state, created=0, updated=0, properties=given
+    )
 
 
 def _named(entry: CodeEntry) -> tuple[int, str, str]:

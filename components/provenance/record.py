@@ -334,12 +334,8 @@ class Record(Model):
 
     @pydantic.model_validator(mode="after")
     def _readable(self) -> Record:
-        major = self.schema_version.partition(".")[0]
-        if major != RECORD_VERSION.partition(".")[0]:
-            raise ValueError(
-                f"schema_version is {self.schema_version}, this tfx-trust reads {RECORD_VERSION}: use the "
-                "version of tfx-trust that wrote the record"
-            )
+        if is_other_version(self.schema_version):
+            raise ValueError(_other_version(self.schema_version))
         return self
 
     def sealed(self) -> Record:
@@ -390,7 +386,30 @@ class Record(Model):
         try:
             return cls.model_validate_json(content)
         except pydantic.ValidationError as error:
-            raise InputError(f"{place}: not a record: {explain(error)}") from None
+            # Of another version the fields differ too, which says less.
+            version = version_of(content)
+            why = _other_version(version) if is_other_version(version) else f"not a record: {explain(error)}"
+            raise InputError(f"{place}: {why}") from None
+
+
+def version_of(content: bytes) -> str:
+    """The version that the content of a record's file says it has; this one if it says none."""
+    try:
+        return str(json.loads(content)["schema_version"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return RECORD_VERSION
+
+
+def is_other_version(version: str) -> bool:
+    """Whether records of a version cannot be read here."""
+    return version.partition(".")[0] != RECORD_VERSION.partition(".")[0]
+
+
+def _other_version(version: str) -> str:
+    return (
+        f"schema_version is {version}, this tfx-trust reads {RECORD_VERSION}: use the version of tfx-trust "
+        "that wrote the record"
+    )
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:

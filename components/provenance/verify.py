@@ -37,7 +37,7 @@ _REMEDIES = {
     "source": "If the data were meant to change, train and record anew; if not, put the recorded files back.",
 }
 _MOVED = "give --rewrite-prefix OLD=NEW if it was moved"
-_SHOWN = 5
+_SHOWN = 12
 
 
 def verify(
@@ -116,7 +116,7 @@ def _check_record(
     outcome = compare_all([*expected, *sources])
     result.checked.files, result.checked.bytes = outcome.files, outcome.bytes
     result.notes += outcome.notes
-    problems = [*outcome.problems, *code_problems(record, rewrite, result.checked)]
+    problems = [*outcome.problems, *code_problems(record, rewrite, result.checked, result.notes)]
     problems += chain_problems(record, rewrite, result.checked)
     if model is not None:
         problems += _carried_problems(found, model)
