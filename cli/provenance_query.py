@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         DataOf,
         ExamplesData,
         Impact,
-        ModelsFrom,
         ModelUse,
         SourceData,
         SourceRef,
+        Traced,
     )
     from tfx_trust.components.provenance.subject_key import SubjectKey
 
@@ -177,7 +177,7 @@ def _finish(
     json_file: str | None,
     say: Callable[[AnswerT], None],
 ) -> None:
-    from tfx_trust.components.provenance.answers import Answers, ModelsFrom
+    from tfx_trust.components.provenance.answers import Answers, Traced
 
     written = Answers.model_validate({"question": question, "answers": list(answers)})
     options.write_json(written.model_dump_json(indent=2) + "\n", json_file)
@@ -189,7 +189,7 @@ def _finish(
             options.say_unknowns(answer.unknowns)
         if json_file is not None:
             click.echo(f"answer  {json_file}")
-    decided = any(answer.decided for answer in answers if isinstance(answer, ModelsFrom))
+    decided = any(answer.decided for answer in answers if isinstance(answer, Traced))
     sys.exit(OK if decided or question == "data_of" else UNDECIDED)
 
 
@@ -246,7 +246,7 @@ def _span(item: ExamplesData) -> str:
 # What came of something
 
 
-def _say_models(answer: ModelsFrom) -> None:
+def _say_models(answer: Traced) -> None:
     _say_origin(answer)
     if not answer.models:
         click.echo("no model came of it" if answer.decided else "no model is known to have come of it")
@@ -291,7 +291,7 @@ def _say_more(count: int) -> None:
         click.echo(f"  and {count - _SHOWN:,} more: --json has all")
 
 
-def _say_origin(answer: ModelsFrom) -> None:
+def _say_origin(answer: Traced) -> None:
     origin = answer.origin
     if origin.kind == "subject":
         click.echo(f"the data subject, in {len(answer.origin.artifacts)} of the artifacts that are indexed")

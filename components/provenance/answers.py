@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import pydantic
 
 from tfx_trust.components.provenance.config import SourceDeclaration
 from tfx_trust.components.provenance.graph import Relation
@@ -200,6 +202,9 @@ class Answer(Model):
 class DataOf(Answer):
     """What a model was made of."""
 
+    kind: Literal["data_of"] = "data_of"
+    """Tells it from other answers."""
+
     model: ModelRef
     """The model."""
     record: str | None = None
@@ -210,8 +215,8 @@ class DataOf(Answer):
     """Examples on the way, those that it learned from first."""
 
 
-class ModelsFrom(Answer):
-    """Which models came of something."""
+class Traced(Answer):
+    """What came of something."""
 
     origin: Origin
     """What was asked about."""
@@ -223,8 +228,18 @@ class ModelsFrom(Answer):
     """False where nothing was found, and that may be for want of knowledge."""
 
 
-class Impact(ModelsFrom):
+class ModelsFrom(Traced):
+    """Which models came of something."""
+
+    kind: Literal["models_from"] = "models_from"
+    """Tells it from other answers."""
+
+
+class Impact(Traced):
     """What is touched if a source goes."""
+
+    kind: Literal["impact"] = "impact"
+    """Tells it from other answers."""
 
     held: list[Held] = []
     """What else holds its data, or something made of them: examples, statistics, vocabularies, reports."""
@@ -239,5 +254,5 @@ class Answers(Model):
     """``major.minor``; a reader refuses another major."""
     question: Literal["data_of", "models_from", "impact", "subject"]
     """What was asked."""
-    answers: list[DataOf | Impact | ModelsFrom]
+    answers: list[Annotated[DataOf | Impact | ModelsFrom, pydantic.Field(discriminator="kind")]]
     """One a store."""
