@@ -112,7 +112,7 @@ def upstream(store: Store, artifacts: Iterable[int], *, running: int | None = No
         frontier |= walk.enter(store.executions([running]))
     while frontier:
         walk.add(frontier)
-        frontier = walk.enter(walk.makers(frontier)) - walk.artifacts
+        frontier = walk.enter(walk.makers()) - walk.artifacts
     return _lineage(walk, starts)
 
 

@@ -18,6 +18,7 @@ from tfx_trust.components.provenance.lineage import Lineage
 from tfx_trust.components.provenance.masking import mask_text
 from tfx_trust.components.provenance.record import SourceEntry
 
+_DECLARATIONS = "TrustSourceDeclarations"
 # What TFX reads where no pattern is given.
 _DEFAULT_PATTERNS = {"single_split": "*"}
 _SPAN = re.compile(r"\{SPAN(?::(?P<width>\d+))?\}")
@@ -76,6 +77,9 @@ def _read_by(execution: Execution, lineage: Lineage) -> list[SourceEntry]:
     given = execution.properties
     made = sorted({event.artifact for event in lineage.outputs_of(execution.id)})
     artifacts = [lineage.artifacts[number] for number in made if number in lineage.artifacts]
+    # What is declared of sources is read from files, too.
+    if all(item.type == _DECLARATIONS for item in artifacts):
+        return []
     span, version = _span(artifacts, given), _number("version", artifacts, given)
     patterns = _patterns(given)
 
@@ -100,7 +104,7 @@ def _read_by(execution: Execution, lineage: Lineage) -> list[SourceEntry]:
     if imported:
         return [entry("import", _folder(imported), span=span)]
     read = [entry("files", _folder(place), span=span) for place in _places(given)]
-    return read or [entry("artifact", artifacts[0].uri, span=span)] if artifacts else read
+    return read or [entry("artifact", _safe(artifacts[0].uri), span=span)]
 
 
 def _patterns(given: dict[str, Value]) -> dict[str, str]:

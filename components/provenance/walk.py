@@ -35,7 +35,7 @@ class Walk:
         self._fresh = self._reader.events_of_artifacts(artifacts)
         self.events += self._fresh
 
-    def makers(self, artifacts: Iterable[int]) -> dict[int, Execution]:
+    def makers(self) -> dict[int, Execution]:
         """The executions that made the artifacts added last.
 
         Of several that completed, as an importer does in every run that finds its artifact in the store, the
@@ -46,7 +46,7 @@ class Walk:
         for event in sorted(made, key=lambda event: event.execution):
             if event.execution in completed:
                 self.makes.setdefault(event.artifact, event)
-        wanted = {self.makes[number].execution for number in artifacts if number in self.makes}
+        wanted = {self.makes[event.artifact].execution for event in made if event.artifact in self.makes}
         return {number: completed[number] for number in wanted}
 
     def readers(self) -> dict[int, Execution]:
