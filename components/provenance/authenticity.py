@@ -189,7 +189,7 @@ def _check_signatures(found: Authenticity) -> None:
     found.public = found.public or own
     _tell_missing(found)
     if found.public is None:
-        message = f"signatures cannot be checked without a public key, and {PUBLIC_KEY_FILE} is none"
+        message = f"signatures cannot be checked without a public key: {PUBLIC_KEY_FILE} is missing or none"
         found.unchecked("key", PUBLIC_KEY_FILE, message, "Give it by --public-key.")
         return
     if not found.given:
@@ -197,6 +197,8 @@ def _check_signatures(found: Authenticity) -> None:
             f"signatures were checked by {PUBLIC_KEY_FILE}, which lies beside them: that they belong "
             "together is shown, and not who signed; give the signer's key by --public-key"
         )
+    elif PUBLIC_KEY_FILE not in found.content:
+        found.notes.append(f"{PUBLIC_KEY_FILE} is missing, and the key given stands for it")
     bound = _check_statement(found, own)
     if found.record is not None:
         _check_models(found, found.record)
@@ -227,12 +229,12 @@ def _own_key(found: Authenticity) -> PublicKey | None:
 
 
 def _tell_missing(found: Authenticity) -> None:
-    expected = [STATEMENT_FILE, PUBLIC_KEY_FILE]
+    expected = [STATEMENT_FILE]
     if found.record is not None:
         expected = file_names(found.record, signed=True)
-    for name in expected:
+    for name in _SIGNATURES:
         is_served = name == SERVING_SIGNATURE_FILE and found.is_carried
-        if name not in found.content and not is_served and name != RECORD_FILE:
+        if name in expected and name not in found.content and not is_served:
             found.tampered("missing", name, f"{name} is missing, although the record was signed")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 from tfx_trust.components.errors import InputError
@@ -11,6 +12,8 @@ from tfx_trust.components.provenance.carrying import read_file
 from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record
 from tfx_trust.components.provenance.sealed import has_digest, sealed_digest
 from tfx_trust.components.provenance.verification import Checked, Problem
+
+_REMEDY = "Find out who wrote there. Take that record from a copy that is safe."
 
 
 def chain_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Iterator[Problem]:
@@ -35,14 +38,18 @@ def chain_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Itera
                 "Put it back, or give --rewrite-prefix OLD=NEW if it was moved.",
             )
             return
+        if "://" not in place and os.path.islink(place):
+            message = f"the record before, {previous.digest[:12]}…, is a symbolic link now, and was a file"
+            yield _chain_problem("tampered", "replaced", place, message, _REMEDY)
         if not has_digest(content, previous.digest):
             yield _break(previous, content, place)
             return
         checked.records += 1
+        name = previous.digest[:12]
         try:
             previous = _previous_of(content)
         except ValueError:
-            message = f"what the record {previous.digest[:12]}… says of the one before it cannot be read here"
+            message = f"what the record {name}… says of the one before it cannot be read here"
             yield _chain_problem("unchecked", "version", place, message, "Use a newer tfx-trust.")
             return
 
@@ -56,8 +63,7 @@ def _break(previous: Previous, content: bytes, place: str) -> Problem:
     digest = sealed_digest(content)
     what = "it was edited" if digest is None else f"another, {digest[:12]}…, lies there"
     message = f"the chain is broken at the record before, {previous.digest[:12]}…: {what}"
-    remedy = "Find out who wrote there. Take that record from a copy that is safe."
-    return _chain_problem("tampered", "chain", place, message, remedy)
+    return _chain_problem("tampered", "chain", place, message, _REMEDY)
 
 
 def _chain_problem(kind: str, what: str, place: str, message: str, remedy: str) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from records import census_like, changed, entries, minimal
@@ -24,7 +24,7 @@ class World:
     """Where everything lies."""
 
     base: Path
-    record: Record
+    record: Record = field(repr=False)
     folder: Path
     """Of the record."""
     private: Path
