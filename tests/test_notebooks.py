@@ -22,6 +22,9 @@ the_pipeline_notebook = pytest.mark.parametrize(
 the_privacy_notebook = pytest.mark.parametrize(
     "executed", [path for path in NOTEBOOKS if path.stem == "privacy"], ids=["privacy"], indirect=True
 )
+the_provenance_notebook = pytest.mark.parametrize(
+    "executed", [path for path in NOTEBOOKS if path.stem == "provenance"], ids=["provenance"], indirect=True
+)
 
 
 class ThisInterpreter(KernelSpecManager):
@@ -192,3 +195,47 @@ def test_the_same_people_pass_the_budget_and_new_ones_do_not(executed: NotebookN
     assert "of a budget of 5" in told
     assert told.count("training 1") == told.count("training 2") == 1
     assert printed(executed, "spans").endswith("of a budget of 5, exceeded: False\n")
+
+
+@pytest.mark.slow
+@the_provenance_notebook
+def test_one_flipped_bit_is_named_and_tfx_alone_does_not_notice(executed: NotebookNode) -> None:
+    assert printed(executed, "verify").startswith("intact")
+    told = printed(executed, "tamper")
+    assert "cached: CsvExampleGen, ShareTrainer, Pusher" in told
+    assert "Split-train/data_tfrecord-00000-of-00001.gz was changed" in told
+    assert told.endswith("[exit status 3]\n")
+
+
+@pytest.mark.slow
+@the_provenance_notebook
+def test_a_licence_that_forbids_the_use_fails_and_one_that_allows_it_does_not(
+    executed: NotebookNode,
+) -> None:
+    assert headline(result(executed, "page", "text/html")) == "Warning"
+    forbidden, allowed = printed(executed, "declare").split("[exit status 3]")
+    assert "must not be used commercially (CC-BY-NC-4.0)" in forbidden
+    assert "may be used for research, and the model is for lending" in forbidden
+    assert allowed.endswith("[exit status 0]\n")
+
+
+@pytest.mark.slow
+@the_provenance_notebook
+def test_in_the_pipeline_changed_bytes_are_made_anew_and_equal_ones_are_not(executed: NotebookNode) -> None:
+    first, second = printed(executed, "inside").split("\n\n")
+    assert "cached: nothing" in first
+    assert "ran:    nothing" in second
+    told = printed(executed, "again")
+    assert re.search(r"was changed after \S+, when it was last seen as it was, and before", told)
+    assert told.endswith("cached: nothing\n")
+
+
+@pytest.mark.slow
+@the_provenance_notebook
+def test_the_pushed_copy_carries_what_it_can_be_checked_by(executed: NotebookNode) -> None:
+    assert headline(result(executed, "pushed", "text/html")) == "Pass"
+    told = printed(executed, "copy")
+    for name in ("model.sig", "provenance.dsse.json", "record.json", "signing.pub"):
+        assert f"assets.extra/provenance/{name}" in told
+    assert "intact" in told
+    assert "withdraw  Withdraw serving/" in printed(executed, "impact")
