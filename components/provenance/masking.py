@@ -44,13 +44,14 @@ _PEM = re.compile(
     r".*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-# To the last @ before the path, since a password may hold another; a port is no password.
+# To the last @ before the path, since a password may hold another; a port is no password. Lengths are bounded
+# so that no text takes long.
 _IN_URL = re.compile(
-    r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2})"
-    r"(?:[^\s/?#\"'<>]*|[^\s/?#:@\"'<>]+:(?!\d+(?:[/?#]|\Z))[^\s\"'<>]*)@"
+    r"(?P<before>:(?:\\?/){2})"
+    r"(?:[^\s/?#\"'<>]*|[^\s/?#:@\"'<>]+:(?!\d+(?:[/?#]|\Z))[^\s\"'<>]{0,500})@"
 )
 # Without a scheme, as drivers of databases take it; an image's digest also comes after an @.
-_BEFORE_HOST = re.compile(r"(?<![\w/.@-])[\w.+-]+:[^\s/@\"',;]+@(?!sha\d+:)(?=[A-Za-z0-9\[(])")
+_BEFORE_HOST = re.compile(r"(?<![\w/.@-])[\w.+-]{1,100}:[^\s/@\"',;]{1,500}@(?!sha\d+:)(?=[A-Za-z0-9\[(])")
 _SHAPES = re.compile(
     r"""(?<![A-Za-z0-9])(?:
         (?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}
@@ -73,12 +74,18 @@ _BEARER = re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]{8,}", re.IGNO
 
 _NAME = r"[A-Za-z_][\w.-]*"
 _NAMED = re.compile(rf"(?<![\w.-])(?P<dashes>-*)(?P<name>{_NAME})\\*[\"']?\s*(?:=>|:=|=|:(?!//))\s*")
-_FLAG = re.compile(rf"(?<![\w-])--?(?P<name>{_NAME})\s+(?!-)")
+# As arguments are typed, or as a list of them is printed.
+_FLAG = re.compile(rf"(?<![\w-])--?(?P<name>{_NAME})(?:\s+|\\*[\"']\s*,\s*)(?!-)")
+# As variables of a container are listed: {"name": "API_TOKEN", "value": …}.
+_VARIABLE = re.compile(
+    rf"\b(?:name|key)\\*[\"']?\s*[:=]\s*\\*[\"']?(?P<name>{_NAME})\\*[\"']?[\s,]+\\*[\"']?value\\*[\"']?\s*[:=]\s*"
+)
 _TAG = re.compile(rf"<(?P<name>{_NAME})[^<>]*>(?=[^<]*</)")
 _ONLY_FLAG = re.compile(rf"--?(?P<name>{_NAME})\Z")
 _QUOTED = re.compile(
-    r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|(\\+[\"']).*?(?:\1|\Z)|\[[^\]]*\]?", re.DOTALL
+    r"\"(?:[^\"\\]|\\.|\"\")*\"?|'(?:[^'\\]|\\.|'')*'?|(\\+[\"']).*?(?:\1|\Z)|\[[^\]]*\]?", re.DOTALL
 )
+_MASKED = re.compile(rf"{re.escape(MASK)}(?!\w)")
 _TO_END = {
     "line": re.compile(r"[^\r\n\"']+"),
     "word": re.compile(r"[^\s\"']+"),
@@ -119,7 +126,7 @@ def mask_text(text: str) -> str:
     text = _BEFORE_HOST.sub(f"{MASK}@", text)
     text = _SHAPES.sub(MASK, text)
     text = _BEARER.sub(rf"\g<before>{MASK}", text)
-    for pattern in (_NAMED, _FLAG, _TAG):
+    for pattern in (_NAMED, _FLAG, _VARIABLE, _TAG):
         text = "".join(_without_values(text, pattern))
     return text
 
@@ -153,6 +160,8 @@ def _without_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def _held(text: str, named: re.Match[str], pattern: re.Pattern[str]) -> str:
+    if masked_before := _MASKED.match(text, named.end()):
+        return masked_before[0]
     quoted = _QUOTED.match(text, named.end())
     if quoted and pattern is not _TAG:
         return quoted[0]

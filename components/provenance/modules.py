@@ -65,13 +65,14 @@ def _spec_of(module: str) -> importlib.machinery.ModuleSpec | None:
     path: list[str] | None = None
     spec = None
     parts = module.split(".")
-    for count in range(1, len(parts) + 1):
+    for count, part in enumerate(parts, start=1):
         name = ".".join(parts[:count])
-        spec = _known(name) or _found(name, path)
+        folders = [] if path is None else [os.path.join(parent, part) for parent in path]
+        spec = _known(name) or _found(name, path, folders)
         if spec is None:
             return None
         if count < len(parts):
-            path = _inside(spec, parts[count - 1], path)
+            path = _inside(spec, folders)
             if not path:
                 return None
     return spec
@@ -81,11 +82,17 @@ def _known(name: str) -> importlib.machinery.ModuleSpec | None:
     return getattr(sys.modules.get(name), "__spec__", None)
 
 
-def _found(name: str, path: list[str] | None) -> importlib.machinery.ModuleSpec | None:
+def _found(
+    name: str, path: list[str] | None, folders: Iterable[str]
+) -> importlib.machinery.ModuleSpec | None:
     for finder in sys.meta_path:
         find_spec = getattr(finder, "find_spec", None)
         try:
             spec = find_spec(name, path) if find_spec and name else None
+        except KeyError:
+            # A namespace within a package asks its parent, which is not imported.
+            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
         except (ImportError, ValueError):
             continue
         if isinstance(spec, importlib.machinery.ModuleSpec):
@@ -93,15 +100,12 @@ def _found(name: str, path: list[str] | None) -> importlib.machinery.ModuleSpec 
     return None
 
 
-def _inside(spec: importlib.machinery.ModuleSpec, part: str, path: Iterable[str] | None) -> list[str] | None:
+def _inside(spec: importlib.machinery.ModuleSpec, folders: Iterable[str]) -> list[str]:
     """The folders that a package's modules lie in; none of what is no package."""
-    if spec.submodule_search_locations is None:
-        return None
     try:
-        return list(spec.submodule_search_locations)
+        return list(spec.submodule_search_locations or ())
     except KeyError:
-        # A namespace within a package asks its parent, which is not imported.
-        return [folder for parent in path or () if os.path.isdir(folder := os.path.join(parent, part))]
+        return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def _boundary(module: str) -> str:
