@@ -1,39 +1,20 @@
-"""Which trainings of a metadata store used which data: an own walk, that reads and never writes.
-
-``get_lineage_subgraph`` and filter queries are not used: the former leaves artifacts out without a word, the
-latter are gone from newer versions. Executions that were served from the cache are linked with what they did
-not make; so only those that completed count as makers.
-"""
+"""Which trainings of a metadata store used which data."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ml_metadata import errors
-from ml_metadata.proto import metadata_store_pb2
-
+from tfx_trust.components.mlmd import COMPLETE, INPUTS, OUTPUTS, Artifact, Execution, Store, store_of
 from tfx_trust.components.privacy.spending import SPENT, Earlier, Snapshot, Unfinished, Unprotected
+from tfx_trust.components.provenance.lineage import Lineage, upstream
 
-_IN = (metadata_store_pb2.Event.INPUT, metadata_store_pb2.Event.DECLARED_INPUT)
-_OUT = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.DECLARED_OUTPUT)
-_COMPLETE = metadata_store_pb2.Execution.COMPLETE
-_FAILED = metadata_store_pb2.Execution.FAILED
-_RUNNING = metadata_store_pb2.Execution.RUNNING
-_RUN_CONTEXT = "pipeline_run"
-_INFERRED = "SchemaGen"
-# Types that are walked through.
-_EXAMPLES, _MODEL, _PUSHED, _SCHEMA, _REPORT = (
-    "Examples",
-    "Model",
-    "PushedModel",
-    "Schema",
-    "TrustPrivacyReport",
-)
+_FAILED, _RUNNING = "FAILED", "RUNNING"
+_INFERRED, _TRAINER = "SchemaGen", "PrivateTrainer"
+_EXAMPLES, _MODEL, _PUSHED, _REPORT = "Examples", "Model", "PushedModel", "TrustPrivacyReport"
 
 
 def snapshot_of(
@@ -44,7 +25,7 @@ def snapshot_of(
     execution: int | None,
     transform_graph: int | None = None,
     schema: int | None = None,
-    refused: Any = lambda execution: False,
+    refused: Callable[[int], bool] = lambda execution: False,
 ) -> Snapshot:
     """What a metadata store knows of trainings, seen from one that is about to begin.
 
@@ -63,16 +44,7 @@ def snapshot_of(
     refused
         Tells of the id of a failed execution whether it stopped before training.
     """
-    graph = _Graph(store)
-    trainings = graph.makers(graph.artifacts(_REPORT))
-    by_kind = graph.executions_like(trainings.values())
-    makers = graph.makers(graph.artifacts(_MODEL))
-    others = {
-        number: maker for number, maker in makers.items() if maker.type_id not in {e.type_id for e in by_kind}
-    }
-    graph.read_inputs([*by_kind, *others.values()])
-    graph.walk_up([*examples, *(number for node in by_kind for number in graph.examples_of(node.id))])
-    graph.walk_up([number for node in others.values() for number in graph.examples_of(node.id)])
+    graph = _Graph(store_of(store), [*examples, *([] if schema is None else [schema])])
     places, spans = graph.origin(examples)
     return Snapshot(
         run=run,
@@ -80,47 +52,50 @@ def snapshot_of(
         spans=spans,
         transform_graph=transform_graph,
         inferred_schema=schema is not None and graph.inferred(schema),
-        earlier=[_earlier(graph, graph.known[number], maker) for number, maker in sorted(trainings.items())],
+        earlier=[
+            _earlier(graph, report, maker)
+            for report in graph.reports
+            if (maker := graph.lineage.maker(report.id)) is not None
+        ],
         unfinished=[
             Unfinished(
                 execution=node.id,
-                run=graph.run_of(node.id),
-                state="failed" if node.last_known_state == _FAILED else "running",
+                run=graph.run_of(node),
+                state="failed" if node.state == _FAILED else "running",
                 name=_source_name(node),
-                places=graph.origin(graph.examples_of(node.id))[0],
+                places=graph.origin(graph.examples_of(node))[0],
             )
-            for node in by_kind
-            if node.last_known_state in (_FAILED, _RUNNING)
+            for node in graph.trainings
+            if node.state in (_FAILED, _RUNNING)
             and node.id != execution
-            and not (node.last_known_state == _FAILED and refused(node.id))
+            and not (node.state == _FAILED and refused(node.id))
         ],
         unprotected=[
-            Unprotected(
-                artifact=number,
-                component=graph.type_name(maker).rpartition(".")[2],
-                places=graph.origin(graph.examples_of(maker.id))[0],
-            )
-            for number, maker in sorted(others.items())
-            if graph.examples_of(maker.id)
+            Unprotected(artifact=model.id, component=maker.component, places=graph.origin(read)[0])
+            for model in graph.models
+            if (maker := graph.lineage.maker(model.id)) is not None
+            and maker.type not in graph.kinds
+            and (read := graph.examples_of(maker))
         ],
     )
 
 
-def _earlier(graph: _Graph, report: Any, maker: Any) -> Earlier:
-    places, spans = graph.origin(graph.examples_of(maker.id))
-    models = [number for number in graph.outputs_of(maker.id) if graph.kind(number) == _MODEL]
-    transform = [number for key, number in graph.inputs[maker.id] if key == "transform_graph"]
-    noted = report.custom_properties[SPENT].string_value if SPENT in report.custom_properties else None
+def _earlier(graph: _Graph, report: Artifact, maker: Execution) -> Earlier:
+    places, spans = graph.origin(graph.examples_of(maker))
+    transform = [
+        event.artifact for event in graph.lineage.inputs_of(maker.id) if event.key == "transform_graph"
+    ]
+    noted = _text(report, SPENT)
     return Earlier(
         artifact=report.id,
-        created=_iso(report.create_time_since_epoch),
-        run=graph.run_of(maker.id),
+        created=_iso(report.created),
+        run=graph.run_of(maker),
         name=_source_name(maker),
         places=places,
         spans=spans,
         transform_graph=transform[0] if transform else None,
         spent=noted,
-        pushed=_lacks_guarantee(noted) and graph.is_pushed(models),
+        pushed=_lacks_guarantee(noted) and graph.is_pushed(graph.models_of(maker)),
     )
 
 
@@ -132,10 +107,10 @@ def _lacks_guarantee(noted: str | None) -> bool:
         return True
 
 
-def _source_name(execution: Any) -> str | None:
+def _source_name(execution: Execution) -> str | None:
     """What the settings of a training call the source of its data."""
     try:
-        budget = json.loads(execution.custom_properties["privacy"].string_value)["budget"] or {}
+        budget = json.loads(_text(execution, "privacy") or "")["budget"] or {}
         name = budget.get("source")
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -146,99 +121,50 @@ def _iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds // 1000, timezone.utc).isoformat()
 
 
-@dataclass
+def _text(node: Artifact | Execution, name: str) -> str | None:
+    value = node.properties.get(name)
+    return value if isinstance(value, str) else None
+
+
 class _Graph:
-    """The part of a metadata store that was read so far."""
+    """The trainings of a metadata store, and what they came from."""
 
-    store: Any
-    known: dict[int, Any] = field(default_factory=dict)
-    inputs: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
-    maker: dict[int, Any] = field(default_factory=dict)
-    _types: dict[int, str] = field(default_factory=dict)
+    def __init__(self, store: Store, starts: Iterable[int]) -> None:
+        self.store = store
+        self.reports = store.artifacts_of_type(_REPORT)
+        self.models = store.artifacts_of_type(_MODEL)
+        self.kinds = self._kinds()
+        self.trainings = [item for kind in sorted(self.kinds) for item in store.executions_of_type(kind)]
+        self._read: dict[int, list[int]] = {item.id: [] for item in self.trainings}
+        for event in store.events_of_executions(self._read):
+            if event.kind in INPUTS:
+                self._read[event.execution].append(event.artifact)
+        found = [item.id for item in (*self.reports, *self.models)]
+        read = [number for numbers in self._read.values() for number in numbers]
+        self.lineage: Lineage = upstream(store, [*starts, *found, *read])
 
-    def artifacts(self, kind: str) -> list[int]:
-        """Ids of all artifacts of a type."""
-        try:
-            found = self.store.get_artifacts_by_type(kind)
-        except errors.NotFoundError:
-            return []
-        self.known |= {item.id: item for item in found}
-        return [item.id for item in found]
+    def _kinds(self) -> set[str]:
+        """Types of the executions that report what they spend; PrivateTrainer's, if none did yet."""
+        events = self.store.events_of_artifacts(item.id for item in self.reports)
+        makers = self.store.executions(event.execution for event in events if event.kind in OUTPUTS)
+        named = {name for name in self.store.execution_types() if name.rpartition(".")[2] == _TRAINER}
+        return named | {item.type for item in makers.values()}
 
-    def makers(self, artifacts: Sequence[int]) -> dict[int, Any]:
-        """The completed execution that made each artifact, where there is one."""
-        fresh = [number for number in artifacts if number not in self.maker]
-        if fresh:
-            events = [item for item in self.store.get_events_by_artifact_ids(fresh) if item.type in _OUT]
-            executions = {
-                item.id: item
-                for item in self._executions({event.execution_id for event in events})
-                if item.last_known_state == _COMPLETE
-            }
-            self.maker |= {
-                event.artifact_id: executions[event.execution_id]
-                for event in events
-                if event.execution_id in executions
-            }
-        return {number: self.maker[number] for number in artifacts if number in self.maker}
+    def examples_of(self, execution: Execution) -> list[int]:
+        """The examples that an execution took, one that did not complete included."""
+        read = self._read.get(execution.id)
+        if read is None:
+            read = [event.artifact for event in self.lineage.inputs_of(execution.id)]
+        return [number for number in read if self.lineage.artifacts[number].type == _EXAMPLES]
 
-    def executions_like(self, examples: Iterable[Any]) -> list[Any]:
-        """All executions of the types of some; and of PrivateTrainer, if none of it completed yet."""
-        kinds = {item.type_id for item in examples}
-        kinds |= {
-            item.id
-            for item in self.store.get_execution_types()
-            if item.name.rpartition(".")[2] == "PrivateTrainer"
-        }
-        return [
-            item
-            for kind in self.store.get_execution_types()
-            if kind.id in kinds
-            for item in self.store.get_executions_by_type(kind.name)
-        ]
+    def models_of(self, execution: Execution) -> list[int]:
+        """The models that an execution made."""
+        made = [event.artifact for event in self.lineage.outputs_of(execution.id)]
+        return [number for number in made if self.lineage.artifacts[number].type == _MODEL]
 
-    def _executions(self, numbers: Iterable[int]) -> list[Any]:
-        wanted = sorted(numbers)
-        return list(self.store.get_executions_by_id(wanted)) if wanted else []
-
-    def read_inputs(self, executions: Iterable[Any]) -> None:
-        """Reads what some executions took, by name of the input."""
-        fresh = sorted({item.id for item in executions} - set(self.inputs))
-        if not fresh:
-            return
-        self.inputs |= {number: [] for number in fresh}
-        for event in self.store.get_events_by_execution_ids(fresh):
-            if event.type in _IN:
-                key = event.path.steps[0].key if event.path.steps else ""
-                self.inputs[event.execution_id].append((key, event.artifact_id))
-        self._read({number for execution in fresh for _, number in self.inputs[execution]})
-
-    def _read(self, artifacts: Iterable[int]) -> None:
-        fresh = sorted(set(artifacts) - set(self.known))
-        if fresh:
-            self.known |= {item.id: item for item in self.store.get_artifacts_by_id(fresh)}
-
-    def examples_of(self, execution: int) -> list[int]:
-        """The examples that an execution took."""
-        return [number for _, number in self.inputs[execution] if self.kind(number) == _EXAMPLES]
-
-    def outputs_of(self, execution: int) -> list[int]:
-        """What an execution made."""
-        events = self.store.get_events_by_execution_ids([execution])
-        found = [event.artifact_id for event in events if event.type in _OUT]
-        self._read(found)
-        return found
-
-    def walk_up(self, artifacts: Iterable[int]) -> None:
-        """Reads what some examples were made of, up to those that were made of none."""
-        self._read(artifacts)
-        seen: set[int] = set()
-        frontier = set(artifacts)
-        while frontier:
-            seen |= frontier
-            makers = self.makers(sorted(frontier))
-            self.read_inputs(makers.values())
-            frontier = {n for node in makers.values() for n in self.examples_of(node.id)} - seen
+    def run_of(self, execution: Execution) -> str:
+        """Id of the pipeline run of an execution."""
+        return self.store.runs([execution.id]).get(execution.id, "")
 
     def origin(self, artifacts: Iterable[int]) -> tuple[list[str], list[int]]:
         """Places and spans of the examples that some examples were made of."""
@@ -249,13 +175,14 @@ class _Graph:
             seen |= frontier
             above: set[int] = set()
             for number in frontier:
-                made = self.examples_of(self.maker[number].id) if number in self.maker else []
+                maker = self.lineage.maker(number)
+                made = self.examples_of(maker) if maker else []
                 above |= set(made)
                 if not made:
                     roots.add(number)
             frontier = above - seen
         places = {self._place(number) for number in roots}
-        spans = [_span(self.known[number]) for number in sorted(roots)]
+        spans = [_span(self.lineage.artifacts[number]) for number in sorted(roots)]
         # One without a number may hold anybody's examples.
         numbered = sorted({span for span in spans if span is not None}) if None not in spans else []
         return sorted(places), numbered
@@ -265,70 +192,46 @@ class _Graph:
 
         Of an ExampleGen's parameters no other is looked at: a connection may hold a password.
         """
-        if number in self.maker:
-            properties = self.maker[number].custom_properties
-            if properties["input_base"].string_value if "input_base" in properties else "":
-                return str(properties["input_base"].string_value).rstrip("/") or "/"
-            query = _query(properties["input_config"].string_value if "input_config" in properties else "")
+        maker = self.lineage.maker(number)
+        if maker is not None:
+            base = _text(maker, "input_base")
+            if base:
+                return base.rstrip("/") or "/"
+            query = _query(_text(maker, "input_config") or "")
             if query:
                 return query
-        return str(self.known[number].uri)
+        return self.lineage.artifacts[number].uri
 
     def inferred(self, schema: int) -> bool:
         """Whether a schema was inferred from data."""
-        maker = self.makers([schema]).get(schema)
-        return maker is not None and self.type_name(maker).rpartition(".")[2] == _INFERRED
+        maker = self.lineage.maker(schema)
+        return maker is not None and maker.component == _INFERRED
 
     def is_pushed(self, models: Iterable[int]) -> bool:
-        """Whether a model, or one that was made of it, was pushed."""
+        """Whether a model, or one that was made of it, was pushed.
+
+        Only from model to model: one that was the baseline of another's evaluation was not pushed with it.
+        """
         seen: set[int] = set()
         frontier = set(models)
         while frontier:
             seen |= frontier
-            events = self.store.get_events_by_artifact_ids(sorted(frontier))
-            readers = {event.execution_id for event in events if event.type in _IN}
-            done = [item.id for item in self._executions(readers) if item.last_known_state == _COMPLETE]
-            made = {number for execution in done for number in self.outputs_of(execution)}
-            if any(
-                self.kind(number) == _PUSHED and self.known[number].custom_properties["pushed"].int_value
-                for number in made
-            ):
+            readers = [
+                event.execution for event in self.store.events_of_artifacts(frontier) if event.kind in INPUTS
+            ]
+            done = [item.id for item in self.store.executions(readers).values() if item.state == COMPLETE]
+            events = self.store.events_of_executions(done)
+            made = self.store.artifacts(event.artifact for event in events if event.kind in OUTPUTS)
+            if any(item.type == _PUSHED and item.properties.get("pushed") for item in made.values()):
                 return True
-            frontier = {number for number in made if self.kind(number) == _MODEL} - seen
+            frontier = {number for number, item in made.items() if item.type == _MODEL} - seen
         return False
 
-    def run_of(self, execution: int) -> str:
-        """Id of the pipeline run of an execution."""
-        try:
-            contexts = self.store.get_contexts_by_execution(execution)
-        except errors.NotFoundError:
-            return ""
-        return next((str(context.name) for context in contexts if context.type == _RUN_CONTEXT), "")
 
-    def kind(self, number: int) -> str:
-        """Name of the type of an artifact."""
-        return self._type(self.known[number].type_id)
-
-    def _type(self, number: int) -> str:
-        if number not in self._types:
-            (kind,) = self.store.get_artifact_types_by_id([number])
-            self._types[number] = kind.name
-        return self._types[number]
-
-    def type_name(self, execution: Any) -> str:
-        """Name of the type of an execution."""
-        (kind,) = self.store.get_execution_types_by_id([execution.type_id])
-        return str(kind.name)
-
-
-def _span(examples: Any) -> int | None:
+def _span(examples: Artifact) -> int | None:
     """Number of a span; none where there is none, and for 0, which TFX also calls data without numbers."""
-    for properties in (examples.custom_properties, examples.properties):
-        if "span" in properties:
-            value = properties["span"]
-            text = value.string_value if value.WhichOneof("value") == "string_value" else str(value.int_value)
-            return int(text) or None if text.lstrip("-").isdigit() else None
-    return None
+    text = str(examples.properties.get("span", ""))
+    return int(text) or None if re.fullmatch("-?[0-9]+", text) else None
 
 
 def _query(config: str) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import (
@@ -61,11 +62,11 @@ class Lineage:
 
     def inputs_of(self, execution: int) -> list[Event]:
         """What an execution read."""
-        return [event for event in self.reads if event.execution == execution]
+        return self._inputs.get(execution, [])
 
     def outputs_of(self, execution: int) -> list[Event]:
         """What an execution made."""
-        return [event for event in self.makes if event.execution == execution]
+        return self._outputs.get(execution, [])
 
     def of_type(self, name: str) -> list[Artifact]:
         """Artifacts of a type, by id."""
@@ -83,9 +84,24 @@ class Lineage:
         }
         return replace(self, artifacts=moved)
 
-    @property
+    @cached_property
     def _makers(self) -> dict[int, int]:
         return {event.artifact: event.execution for event in self.makes}
+
+    @cached_property
+    def _inputs(self) -> dict[int, list[Event]]:
+        return _by_execution(self.reads)
+
+    @cached_property
+    def _outputs(self) -> dict[int, list[Event]]:
+        return _by_execution(self.makes)
+
+
+def _by_execution(events: Iterable[Event]) -> dict[int, list[Event]]:
+    found: dict[int, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.execution, []).append(event)
+    return found
 
 
 def upstream(store: Store, artifacts: Iterable[int], *, running: int | None = None) -> Lineage:

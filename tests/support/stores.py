@@ -86,8 +86,8 @@ class Builder:
         self._uris: dict[int, str] = {}
 
     def run(self, name: str) -> "Builder":
-        """Begins a pipeline run."""
-        self._run = name
+        """Begins a pipeline run; what follows an empty name belongs to none."""
+        self._run = name or None
         return self
 
     def execute(
@@ -96,7 +96,7 @@ class Builder:
         kind: str = "",
         *,
         inputs: Mapping[str, Sequence[int]] | None = None,
-        outputs: Mapping[str, Sequence[tuple[Any, ...]]] | None = None,
+        outputs: Mapping[str, Sequence[tuple[Any, ...] | int]] | None = None,
         state: str = "COMPLETE",
         parameters: Mapping[str, Any] | None = None,
     ) -> Made:
@@ -104,20 +104,30 @@ class Builder:
 
         `kind` is a component's full name, or a short one of `COMPONENTS`; that of the node if not given. Each
         output is a type of artifact, optionally followed by its URI (relative ones lie in the artifacts'
-        folder) and its properties.
+        folder) and its properties; or the id of an artifact that is there already.
         """
         number = self._execution(node, kind or node, inputs or {}, state, parameters or {})
         made: dict[str, list[int]] = {}
         for key, items in (outputs or {}).items():
-            for index, (type_name, *rest) in enumerate(items):
-                uri = (
-                    rest[0] if rest and rest[0] else f"{node}/{key}/{number}" + (f"/{index}" if index else "")
-                )
-                artifact = self.artifact(type_name, uri, rest[1] if len(rest) > 1 else None)
+            for index, item in enumerate(items):
+                artifact = item if isinstance(item, int) else self._output(number, node, key, index, *item)
                 made.setdefault(key, []).append(artifact)
                 self._event(number, artifact, pb.Event.OUTPUT, key, index)
         self._flush()
         return Made(number, made)
+
+    def _output(
+        self,
+        execution: int,
+        node: str,
+        key: str,
+        index: int,
+        kind: str,
+        uri: str = "",
+        properties: Mapping[str, Any] | None = None,
+    ) -> int:
+        place = f"{node}/{key}/{execution}" + (f"/{index}" if index else "")
+        return self.artifact(kind, uri or place, properties)
 
     def cached(
         self,

@@ -1,38 +1,27 @@
 """Which earlier trainings a metadata store knows of, and on which data: stores made by hand, walked."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ml_metadata.metadata_store import metadata_store
-from ml_metadata.proto import metadata_store_pb2 as pb
+from stores import Builder
 
 from tfx_trust.components.privacy.lineage import snapshot_of
 from tfx_trust.components.privacy.spending import SPENT, Snapshot
 
-COMPLETE, CACHED, FAILED, RUNNING = (
-    pb.Execution.COMPLETE,
-    pb.Execution.CACHED,
-    pb.Execution.FAILED,
-    pb.Execution.RUNNING,
-)
 TRAINER = "tfx_trust.components.privacy.component.PrivateTrainer"
 ENTRY = '{"run": "r", "created": "", "artifact": null, "spans": [], "epsilon": %s, "delta": 1e-5}'
 
 
 class Store:
-    """A store in memory, filled as TFX would fill it."""
+    """A store, filled as TFX would fill it with trainings."""
 
-    def __init__(self) -> None:
-        config = pb.ConnectionConfig()
-        config.fake_database.SetInParent()
-        self.store = metadata_store.MetadataStore(config)
+    def __init__(self, folder: Path) -> None:
+        self.builder = Builder(folder, files=False)
 
-    def artifact(self, kind: str, uri: str = "", **properties: Any) -> int:
-        made = pb.Artifact(type_id=self.store.put_artifact_type(pb.ArtifactType(name=kind)), uri=uri)
-        fill(made.custom_properties, properties)
-        (number,) = self.store.put_artifacts([made])
-        return number
+    def artifact(self, kind: str, uri: str = "somewhere", **properties: Any) -> int:
+        return self.builder.artifact(kind, uri, properties)
 
     def execution(
         self,
@@ -40,30 +29,19 @@ class Store:
         *,
         inputs: Sequence[tuple[str, int]] = (),
         outputs: Sequence[tuple[str, int]] = (),
-        state: Any = COMPLETE,
+        state: str = "COMPLETE",
         run: str = "",
-        **properties: Any,
+        **parameters: Any,
     ) -> int:
-        made = pb.Execution(
-            type_id=self.store.put_execution_type(pb.ExecutionType(name=kind)), last_known_state=state
+        made = self.builder.run(run).execute(
+            kind.rpartition(".")[2],
+            kind,
+            inputs=by_key(inputs),
+            outputs=by_key(outputs),
+            state=state,
+            parameters=parameters,
         )
-        fill(made.custom_properties, properties)
-        (number,) = self.store.put_executions([made])
-        events = [event(number, artifact, key, pb.Event.INPUT) for key, artifact in inputs] + [
-            event(number, artifact, key, pb.Event.OUTPUT) for key, artifact in outputs
-        ]
-        if events:
-            self.store.put_events(events)
-        if run:
-            kind_id = self.store.put_context_type(pb.ContextType(name="pipeline_run"))
-            found = self.store.get_context_by_type_and_name("pipeline_run", run)
-            context = (
-                found.id if found else self.store.put_contexts([pb.Context(type_id=kind_id, name=run)])[0]
-            )
-            self.store.put_attributions_and_associations(
-                [], [pb.Association(execution_id=number, context_id=context)]
-            )
-        return number
+        return made.execution
 
     # A pipeline, node by node
 
@@ -95,26 +73,19 @@ class Store:
 
     def snapshot(self, *examples: int, **given: Any) -> Snapshot:
         given = {"run": "now", "execution": None, **given}
-        return snapshot_of(self.store, examples=examples, **given)
+        return snapshot_of(self.builder.store, examples=examples, **given)
 
 
-def fill(properties: Any, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if isinstance(value, int):
-            properties[name].int_value = value
-        else:
-            properties[name].string_value = value
-
-
-def event(execution: int, artifact: int, key: str, kind: Any) -> pb.Event:
-    made = pb.Event(execution_id=execution, artifact_id=artifact, type=kind)
-    made.path.steps.add().key = key
-    return made
+def by_key(pairs: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for key, number in pairs:
+        found.setdefault(key, []).append(number)
+    return found
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
 
 
 def test_the_source_is_where_the_first_examples_came_from(store: Store) -> None:
@@ -174,7 +145,7 @@ def test_a_cached_execution_adds_nothing(store: Store) -> None:
             TRAINER,
             inputs=[("examples", transformed)],
             outputs=[("privacy_report", report), ("model", model)],
-            state=CACHED,
+            state="CACHED",
         )
     snapshot = store.snapshot(transformed)
     assert [item.artifact for item in snapshot.earlier] == [report]
@@ -192,10 +163,10 @@ def test_a_name_of_the_data_is_read_from_the_settings(store: Store) -> None:
 def test_what_has_not_ended_is_told_but_for_itself_and_what_was_refused(store: Store) -> None:
     transformed, _ = store.transform(store.example_gen())
     inputs = [("examples", transformed)]
-    failed = store.execution(TRAINER, inputs=inputs, state=FAILED, run="run-1")
-    refused = store.execution(TRAINER, inputs=inputs, state=FAILED)
-    interrupted = store.execution(TRAINER, inputs=inputs, state=RUNNING)
-    own = store.execution(TRAINER, inputs=inputs, state=RUNNING)
+    failed = store.execution(TRAINER, inputs=inputs, state="FAILED", run="run-1")
+    refused = store.execution(TRAINER, inputs=inputs, state="FAILED")
+    interrupted = store.execution(TRAINER, inputs=inputs, state="RUNNING")
+    own = store.execution(TRAINER, inputs=inputs, state="RUNNING")
     found = store.snapshot(transformed, execution=own, refused=lambda number: number == refused).unfinished
     assert [(item.execution, item.state, item.places) for item in found] == [
         (failed, "failed", ["/data"]),
@@ -247,9 +218,10 @@ def test_a_new_store_knows_nothing(store: Store) -> None:
 
 
 def test_a_long_chain_of_filters_is_walked_to_its_end(store: Store) -> None:
-    last = store.example_gen("/data")
-    for _ in range(300):
-        made = store.artifact("Examples")
-        store.execution("Filter", inputs=[("examples", last)], outputs=[("examples", made)])
-        last = made
+    with store.builder.bulk():
+        last = store.example_gen("/data")
+        for _ in range(300):
+            made = store.artifact("Examples")
+            store.execution("Filter", inputs=[("examples", last)], outputs=[("examples", made)])
+            last = made
     assert store.snapshot(last).places == ["/data"]
