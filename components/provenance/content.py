@@ -44,7 +44,7 @@ INPUTS_DIGEST = "inputs_digest"
 OUTPUTS_REFUSED = "outputs_refused"
 """Execution property with the ids of artifacts that the cache must not serve any more; absent if there are
 none."""
-MISSING = "missing"
+MISSING, NO_FILES = "missing", "no files"
 PUSHED_PROVENANCE = "assets.extra/provenance"
 """Folder of a pushed model that holds its record: it is no part of the model."""
 
@@ -179,7 +179,8 @@ def inputs_digest(inputs: Mapping[str, Iterable[artifact.Artifact]], parameters:
 
     ``artifacts`` has the tree digest by id, ``pushed`` that of the folder that a PushedModel lies in,
     ``files`` the sha256 by parameter, ``raw`` the fingerprint of an ExampleGen's raw input. What is gone is
-    ``missing``. What cannot be read gets a text that never comes again, so that nothing is served for it.
+    ``missing``, what is no file ``no files``: TFX's own key has to do for a table. What cannot be read gets a
+    text that never comes again, so that nothing is served for it.
     """
     artifacts = {item.id: item for items in inputs.values() for item in items}
     places = {str(number): item.uri for number, item in artifacts.items() if item.uri}
@@ -219,8 +220,13 @@ def _file(place: str) -> str:
 
 
 def _unreadable(place: str, error: InputError) -> str:
-    if not fileio.exists(place):
-        return MISSING
+    try:
+        if not fileio.exists(place):
+            return MISSING
+    except Exception as failure:
+        # Of TFX and of TensorFlow, where no file system is known: a table's URI, say.
+        if type(failure) is Exception or type(failure).__name__ == "UnimplementedError":
+            return NO_FILES
     logging.warning("Not served from the cache, since its input cannot be read: %s", error)
     return f"unreadable {uuid.uuid4()}"
 

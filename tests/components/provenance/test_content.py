@@ -20,11 +20,12 @@ from tfx.orchestration.experimental.interactive.interactive_context import Inter
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
-from tfx.utils import name_utils
+from tfx.utils import import_utils, name_utils
 from tfx.v1.components import CsvExampleGen
 
 from tfx_trust.components.errors import UsageError
 from tfx_trust.components.mlmd import Artifact, Execution, open_store
+from tfx_trust.components.privacy.driver import Driver as PrivateTrainerDriver
 from tfx_trust.components.provenance import content
 from tfx_trust.components.provenance.content import (
     INPUTS_DIGEST,
@@ -32,6 +33,7 @@ from tfx_trust.components.provenance.content import (
     content_aware,
     inputs_digest,
 )
+from tfx_trust.components.provenance.driver import Driver as TrackerDriver
 from tfx_trust.components.provenance.hashing import (
     digest_files,
     digest_folder,
@@ -268,6 +270,15 @@ print(*(item.__name__ for item in found.__mro__))
     assert "ContentAware FileBasedDriver Driver" in done.stdout
 
 
+@pytest.mark.parametrize("driver", [PrivateTrainerDriver, TrackerDriver])
+def test_the_drivers_of_this_library_can_be_wrapped(driver: type) -> None:
+    component = CsvExampleGen(input_base="/data")
+    component.driver_class = driver
+    wrapped = content_aware(component).driver_class
+    assert wrapped.__mro__[1:3] == (content.ContentAware, driver)
+    assert import_utils.import_class_by_path(name_utils.get_full_name(wrapped)) is wrapped
+
+
 def test_wrapping_twice_is_wrapping_once() -> None:
     component = content_aware(CsvExampleGen(input_base="/data"))
     wrapped = component.driver_class
@@ -330,6 +341,12 @@ def test_an_input_that_is_gone_is_told_and_one_that_cannot_be_read_is_never_the_
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "link").symlink_to(tmp_path)
     assert inputs_digest({"model": [model]}, {}) != inputs_digest({"model": [model]}, {})
+
+
+def test_an_input_that_is_no_file_is_left_to_tfx() -> None:
+    table = standard_artifacts.Model()
+    table.uri = "bq://project.dataset.table"
+    assert inputs_digest({"table": [table]}, {}) == '{"artifacts":{"0":"no files"}}'
 
 
 # In a notebook

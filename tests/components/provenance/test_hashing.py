@@ -155,6 +155,7 @@ def listing(files: dict[str, bytes]) -> list[FileEntry]:
     ]
 
 
+@settings(deadline=None)
 @given(trees, st.randoms(use_true_random=False))
 def test_it_equals_its_slow_twin_in_any_order(files: dict[str, bytes], draw: random.Random) -> None:
     listed = listing(files)
@@ -162,11 +163,13 @@ def test_it_equals_its_slow_twin_in_any_order(files: dict[str, bytes], draw: ran
     assert tree_digest(listed) == slow_tree(listing(files))
 
 
+@settings(deadline=None)
 @given(trees, trees)
 def test_different_trees_have_different_digests(one: dict[str, bytes], other: dict[str, bytes]) -> None:
     assert (tree_digest(listing(one)) == tree_digest(listing(other))) == (one == other)
 
 
+@settings(deadline=None)
 @given(trees, names, st.binary(max_size=6), st.data())
 def test_any_single_change_changes_it(
     files: dict[str, bytes], name: str, content: bytes, data: st.DataObject
@@ -182,6 +185,7 @@ def test_any_single_change_changes_it(
             assert tree_digest(listing({**rest, name: files[victim]})) != before
 
 
+@settings(deadline=None)
 @given(names, st.binary(min_size=1, max_size=6))
 def test_a_byte_moved_between_name_and_content_changes_it(name: str, content: bytes) -> None:
     letter = chr(content[0] % 26 + 97)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import minute
 from stores import Builder, Made
@@ -140,6 +140,7 @@ names = st.sampled_from(["a", "b", "c/d", "c/e", "f"])
 views = st.dictionaries(names, st.sampled_from(["1", "2", "33"]), max_size=5)
 
 
+@settings(deadline=None)
 @given(views, views)
 def test_any_difference_is_told_and_explains_itself(before: dict[str, str], now: dict[str, str]) -> None:
     """Doing to `before` what is told gives `now`."""
@@ -159,6 +160,7 @@ def test_any_difference_is_told_and_explains_itself(before: dict[str, str], now:
     assert bool(found) == (before != now)
 
 
+@settings(deadline=None)
 @given(st.lists(views, min_size=1, max_size=5))
 def test_a_window_begins_with_what_was_first_and_ends_with_something_else(history: list[Any]) -> None:
     times = [minute(number) for number in range(len(history))]
