@@ -1,4 +1,4 @@
-"""Columns of CSV files and their types, as readers of Croissant take them."""
+"""Columns of a CSV file and their types, as readers of Croissant take them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import gzip
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tfx_trust.components.errors import InputError
 
 ROWS = 100_000
-"""Rows of each file that decide about types."""
+"""Rows of a file that decide about types."""
 
 # What pandas, and so most readers, takes for no value.
 _NO_VALUE = {
@@ -43,34 +43,26 @@ _TIME = re.compile(
 )
 
 
-def columns_of(paths: Sequence[str]) -> dict[str, str]:
-    """Type by column of CSV files that have one header: those of schema.org, without the prefix.
+def columns_of(path: str) -> dict[str, str]:
+    """Type by column of a CSV file with a header: those of schema.org, without the prefix.
 
     ``Integer``, ``Float``, ``Boolean``, ``Date``, ``DateTime`` or ``Text``: the narrowest that takes every
-    value of the first `ROWS` rows of each file; a column without values is text.
+    value of the first `ROWS` rows; a column without values is text.
 
     Raises
     ------
     InputError
-        If a file cannot be read, has another header than the first, or one that names a column twice or not
-        at all.
+        If the file cannot be read, is empty, or names a column twice or not at all.
     """
-    header: list[str] = []
-    possible: list[set[str]] = []
-    seen: list[bool] = []
-    for path in paths:
-        rows = _rows(path)
-        first = next(rows, [])
-        if not header:
-            header = _checked(first, path)
-            possible, seen = [set(_TYPES) for _ in header], [False] * len(header)
-        elif first != header:
-            raise InputError(f"{path} has another header than {paths[0]}")
-        for row in itertools.islice(rows, ROWS):
-            for column, value in enumerate(row[: len(header)]):
-                if value not in _NO_VALUE:
-                    seen[column] = True
-                    possible[column] = {name for name in possible[column] if _TYPES[name](value.strip())}
+    rows = _rows(path)
+    header = _checked(next(rows, []))
+    possible = [set(_TYPES) for _ in header]
+    seen = [False] * len(header)
+    for row in itertools.islice(rows, ROWS):
+        for column, value in enumerate(row[: len(header)]):
+            if value not in _NO_VALUE:
+                seen[column] = True
+                possible[column] = {name for name in possible[column] if _TYPES[name](value.strip())}
     return {
         name: next((kind for kind in _TYPES if kind in fits), "Text") if told else "Text"
         for name, fits, told in zip(header, possible, seen, strict=True)
@@ -85,17 +77,17 @@ def _rows(path: str) -> Iterator[list[str]]:
             content: Any = gzip.GzipFile(fileobj=raw) if packed else raw
             yield from csv.reader(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from None
+        raise InputError(f"it cannot be read as CSV ({error})") from None
 
 
-def _checked(header: list[str], path: str) -> list[str]:
+def _checked(header: list[str]) -> list[str]:
     if not header:
-        raise InputError(f"{path} is empty")
+        raise InputError("it is empty")
     if "" in header:
-        raise InputError(f"{path} has a column without a name")
+        raise InputError("it has a column without a name")
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{path} names the column {twice!r} twice")
+        raise InputError(f"it names the column {twice!r} twice")
     return header
 
 

@@ -1,8 +1,8 @@
 """A source of the record in Croissant 1.0 with its responsible-AI vocabulary (RAI) 1.0, a file for each.
 
-The files of CSV get a record set for each split, with the types that their values have, read where the
-record says that they lie. Of other files, of queries, and of files that are gone or changed since they were
-recorded, no fields are told; the description says why.
+A file of CSV gets a record set, with the types that its values have, read where the record says that it lies;
+it is called by its split, and numbered where a split has several. Of other files, of queries, and of files
+that are gone or changed since they were recorded, no fields are told; the description says why.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.provenance.config import SourceDeclaration
-from tfx_trust.components.provenance.exports import _columns
 from tfx_trust.components.provenance.exports import _common as common
+from tfx_trust.components.provenance.exports._columns import ROWS, columns_of
 from tfx_trust.components.provenance.hashing import digest_files
 from tfx_trust.components.provenance.record import FileEntry, Record, SourceEntry
 
@@ -58,6 +58,8 @@ _CONTEXT: dict[str, Any] = {
 }
 _CONFORMS_TO = ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"]
 _ONE_LICENCE = re.compile(r"(?!LicenseRef-|DocumentRef-)[A-Za-z0-9.+-]+")
+# More of them would be one description as many times over.
+_FILES = 100
 _SPECIAL = re.compile(r"\*\*/?|[*?]|\[[^\]]+\]")
 
 _Json = dict[str, Any]
@@ -85,12 +87,17 @@ def _dataset(record: Record, source: SourceEntry) -> _Json:
     distribution = [_file_object(source, file, ids[file.path]) for file in source.files]
     sets: list[_Json] = []
     untold = _why_none(source)
-    if not untold:
-        for split, files in _splits(source).items():
+    for split, files in ({} if untold else _splits(source)).items():
+        for number, file in enumerate(files[:_FILES], start=1):
+            name = split if len(files) == 1 else f"{split}-{number}"
             try:
-                sets.append(_record_set(source, split, files, ids, names, distribution))
+                columns = _columns_of(source, file)
             except InputError as error:
-                untold.append(f"Of the split {split} no fields are told: {error}.")
+                untold.append(f"Of {file.path} no fields are told: {error}.")
+            else:
+                sets.append(_record_set(names, name, split, ids[file.path], file.path, columns))
+        if len(files) > _FILES:
+            untold.append(f"Of {split}, fields are told of the first {_FILES} files.")
     return common.filled(
         {
             "@context": _CONTEXT,
@@ -195,46 +202,28 @@ def _splits(source: SourceEntry) -> dict[str, list[FileEntry]]:
     return {split: matching for split, matching in found.items() if matching}
 
 
-def _record_set(
-    source: SourceEntry,
-    split: str,
-    files: list[FileEntry],
-    ids: dict[str, str],
-    names: _Names,
-    distribution: list[_Json],
-) -> _Json:
-    places = [common.file_place(source, file) for file in files]
-    for file, place in zip(files, places, strict=True):
-        if digest_files([place], source.place, follow=True)[0].sha256 != file.sha256:
-            raise InputError(f"{place} has changed since it was recorded")
-    columns = _columns.columns_of(places)
-    name = names.of(split)
-    if len(files) == 1:
-        origin = {"fileObject": {"@id": ids[files[0].path]}}
-    else:
-        origin = {"fileSet": {"@id": names.of(f"{split} files")}}
-        distribution.append(
-            {
-                "@type": "cr:FileSet",
-                "@id": origin["fileSet"]["@id"],
-                "name": f"files of {split}",
-                "containedIn": [{"@id": ids[file.path]} for file in files],
-                "encodingFormat": "text/csv",
-                "includes": "*",
-            }
-        )
+def _columns_of(source: SourceEntry, file: FileEntry) -> dict[str, str]:
+    place = common.file_place(source, file)
+    if digest_files([place], source.place, follow=True)[0].sha256 != file.sha256:
+        raise InputError("it has changed since it was recorded")
+    return columns_of(place)
+
+
+def _record_set(names: _Names, text: str, split: str, file: str, path: str, columns: dict[str, str]) -> _Json:
+    # Readers take several files for one set only out of an archive: so each has its own.
+    name = names.of(text)
     return {
         "@type": "cr:RecordSet",
         "@id": name,
-        "name": split,
-        "description": f"Rows of {split}; types as the first {_columns.ROWS:,} of each file have them.",
+        "name": text,
+        "description": f"Rows of {path}, of the split {split}; types as its first {ROWS:,} rows have them.",
         "field": [
             {
                 "@type": "cr:Field",
                 "@id": names.of(column, within=name),
                 "name": column,
                 "dataType": f"sc:{kind}",
-                "source": {**origin, "extract": {"column": column}},
+                "source": {"fileObject": {"@id": file}, "extract": {"column": column}},
             }
             for column, kind in columns.items()
         ],
