@@ -1,7 +1,8 @@
 """Indexes of data subjects as files: which subjects are in a split, by digest, and with how many examples.
 
 A file is a line that tells its kind, the length of a header, the header in JSON, the sorted digests (16 bytes
-each), and the number of examples of each (4 bytes, the lowest first). No identifier is in it.
+each), the number of examples of each (4 bytes, the lowest first), and the SHA-256 of all that. No identifier is
+in it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ INDEX_FOLDER = "subjects"
 """Within the folder of a record."""
 _ENDING = ".index"
 _KIND = b"tfx-trust subjects 1\n"
-_MOST_HEADER = 1 << 28
+_CHECK_BYTES = hashlib.sha256().digest_size
 _ALGORITHM = "HMAC-SHA-256, the first 16 bytes"
 
 
@@ -89,12 +90,9 @@ def look_up(index: Index, key: SubjectKey, subject: str | int) -> int:
 
 def write_index(index: Index, folder: str) -> str:
     """Writes an index below the folder of a record, and returns its path."""
-    digests = np.ascontiguousarray(index.digests).tobytes()
-    counts = index.counts.astype("<u4").tobytes()
     header = {
         "algorithm": _ALGORITHM,
         "artifact": index.artifact,
-        "body_sha256": hashlib.sha256(digests + counts).hexdigest(),
         "examples": index.examples,
         "feature": index.feature,
         "files": [file.model_dump(mode="json") for file in index.files],
@@ -105,11 +103,13 @@ def write_index(index: Index, folder: str) -> str:
         "subjects": index.subjects,
     }
     text = canonical(header)
+    digests = np.ascontiguousarray(index.digests).tobytes()
+    content = _KIND + len(text).to_bytes(8, "little") + text + digests + index.counts.astype("<u4").tobytes()
     os.makedirs(os.path.join(folder, INDEX_FOLDER), exist_ok=True)
     name = f"{index.artifact}-{urllib.parse.quote(index.split, safe='')}{_ENDING}"
     path = os.path.join(folder, INDEX_FOLDER, name)
     with open(path, "wb") as file:
-        file.write(_KIND + len(text).to_bytes(8, "little") + text + digests + counts)
+        file.write(content + hashlib.sha256(content).digest())
     return path
 
 
@@ -128,21 +128,17 @@ def read_index(path: str) -> Index:
             f"of version {version[1].decode()}, this tfx-trust reads 1" if version else "no index of subjects"
         )
         raise InputError(f"{path}: {told}; make the record anew")
+    content, expected = content[:-_CHECK_BYTES], content[-_CHECK_BYTES:]
+    if hashlib.sha256(content).digest() != expected:
+        raise InputError(f"{path}: the index is damaged or was changed; make the record anew")
     begin = len(_KIND) + 8
     end = begin + int.from_bytes(content[len(_KIND) : begin], "little")
-    try:
-        header = json.loads(content[begin : min(end, begin + _MOST_HEADER)])
-        index, body = _of_header(header), content[end:]
-        subjects, expected = header["subjects"], header["body_sha256"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: the header of the index is damaged; make the record anew") from None
-    if hashlib.sha256(body).hexdigest() != expected or len(body) != subjects * (DIGEST_BYTES + 4):
-        raise InputError(f"{path}: the index is damaged or was changed; make the record anew")
-    split = subjects * DIGEST_BYTES
+    header = json.loads(content[begin:end])
+    split = end + header["subjects"] * DIGEST_BYTES
     return dataclasses.replace(
-        index,
-        digests=np.frombuffer(body[:split], f"S{DIGEST_BYTES}"),
-        counts=np.frombuffer(body[split:], "<u4"),
+        _of_header(header),
+        digests=np.frombuffer(content[end:split], f"S{DIGEST_BYTES}"),
+        counts=np.frombuffer(content[split:], "<u4"),
     )
 
 

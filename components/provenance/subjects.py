@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,7 @@ _BATCH_ROWS = 65_536
 _APART = 1 << 20
 _EXAMPLES = "Examples"
 _SPLIT = "Split-"
+_FORMATS = {"payload_format": "FORMAT_TF_EXAMPLE", "file_format": "tfrecords_gzip"}
 _DIGEST = f"S{DIGEST_BYTES}"
 
 
@@ -92,7 +93,7 @@ def build(files: Sequence[str], feature: str, key: SubjectKey, *, kind: Kind | N
     gathered = _Gathered()
     examples = missing = 0
     for batch in _batches(files, feature, kind):
-        gathered.add(key.digest(feature, map(normalised, batch.identifiers)), batch.counts)
+        gathered.add(key.digest(feature, batch.identifiers), batch.counts)
         examples += batch.rows
         missing += batch.missing
     digests, counts = gathered.together()
@@ -166,9 +167,14 @@ def find(folder: str, subject: str | int, key: SubjectKey) -> list[Found]:
 
 def _splits(entry: ArtifactEntry) -> dict[str, dict[str, FileEntry]]:
     """Files of tf.Examples by split and place."""
-    payload, form = (str(entry.properties.get(name) or "") for name in ("payload_format", "file_format"))
-    if payload not in ("", "FORMAT_TF_EXAMPLE", "6") or form not in ("", "tfrecords_gzip"):
-        return {}
+    for name, needed in _FORMATS.items():
+        told = entry.properties.get(name) or needed
+        if told != needed:
+            # To leave them out would be to say that nobody is in them.
+            raise InputError(
+                f"{entry.uri}: {name} {told}; subjects can be indexed where it is {needed}: let ExampleGen "
+                "write that, or ask for no index"
+            )
     splits: dict[str, dict[str, FileEntry]] = {}
     for file in entry.files:
         folder, _, name = file.path.partition("/")
@@ -192,8 +198,8 @@ def _kind_of(feature: str, files: Mapping[str, Sequence[str]]) -> Kind | None:
 
 
 class _Batch(NamedTuple):
-    identifiers: list[Any]
-    """Those in it, each once."""
+    identifiers: list[bytes]
+    """Those in it, normalised, each once."""
     counts: np.ndarray
     """Examples of each."""
     rows: int
@@ -219,25 +225,26 @@ def _batches(files: Sequence[str], feature: str, kind: Kind) -> Iterator[_Batch]
 
 
 def _counted(values: np.ndarray, row_splits: np.ndarray) -> _Batch:
-    """The distinct values of a batch, with the number of rows that each is in."""
+    """The distinct identifiers of a batch, with the number of rows that each is in."""
     import pyarrow as pa
 
-    rows = np.repeat(np.arange(len(row_splits) - 1), np.diff(row_splits))
+    total = len(row_splits) - 1
     encoded = pa.array(values, pa.binary() if values.dtype == object else pa.int64()).dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    identifiers = encoded.dictionary.to_pylist()
-    if b"" in identifiers:
-        empty = codes == identifiers.index(b"")
-        codes, rows = codes[~empty], rows[~empty]
-    # A value that is twice in a row is of one example all the same.
-    pairs = np.unique(rows * max(1, len(identifiers)) + codes)
-    counts = np.bincount(pairs % max(1, len(identifiers)), minlength=len(identifiers))
+    numbers: dict[bytes, int] = {}
+    spellings = [
+        numbers.setdefault(normalised(item), len(numbers)) for item in encoded.dictionary.to_pylist()
+    ]
+    codes = np.array(spellings, np.int64)[encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
+    rows = np.repeat(np.arange(total), np.diff(row_splits))
+    named = codes != numbers.get(b"", -1)
+    codes, rows = codes[named], rows[named]
+    # A subject that is twice in a row is of one example all the same.
+    pairs = np.unique(rows * max(1, len(numbers)) + codes)
+    counts = np.bincount(pairs % max(1, len(numbers)), minlength=len(numbers))
+    identifiers = list(numbers)
     kept = np.flatnonzero(counts)
     return _Batch(
-        [identifiers[number] for number in kept.tolist()],
-        counts[kept],
-        len(row_splits) - 1,
-        len(row_splits) - 1 - len(np.unique(rows)),
+        [identifiers[number] for number in kept.tolist()], counts[kept], total, total - len(np.unique(rows))
     )
 
 
