@@ -1,8 +1,8 @@
 """Indexes of data subjects as files: which subjects are in a split, by digest, and with how many examples.
 
 A file is a line that tells its kind, the length of a header, the header in JSON, the sorted digests (16 bytes
-each), the number of examples of each (4 bytes, the lowest first), and the SHA-256 of all that. No identifier is
-in it.
+each), the number of examples of each (4 bytes, the lowest first), and the SHA-256 of all that. No identifier
+is in it.
 """
 
 from __future__ import annotations

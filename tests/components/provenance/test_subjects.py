@@ -242,8 +242,8 @@ def test_an_index_is_compact(record: Path) -> None:
         (lambda content: content[:-1], "damaged or was changed"),
         (lambda content: content + b"\0", "damaged or was changed"),
         (lambda content: content[:-3] + b"\xff" + content[-2:], "damaged or was changed"),
-        (lambda content: content[:60], "the header of the index is damaged"),
-        (lambda content: content[:24], "the header of the index is damaged"),
+        (lambda content: content[:60], "damaged or was changed"),
+        (lambda content: content[:24], "damaged or was changed"),
         (lambda content: b"", "no index of subjects"),
         (lambda content: b"something else", "no index of subjects"),
         (
@@ -251,10 +251,6 @@ def test_an_index_is_compact(record: Path) -> None:
             "of version 2, this tfx-trust reads 1",
         ),
         (lambda content: content.replace(b'"subjects":3', b'"subjects":2'), "damaged or was changed"),
-        (
-            lambda content: content.replace(b'"key_check"', b'"kez_check"'),
-            "the header of the index is damaged",
-        ),
     ],
 )
 def test_a_damaged_index_is_refused(record: Path, damage: object, told: str) -> None:
@@ -264,17 +260,13 @@ def test_a_damaged_index_is_refused(record: Path, damage: object, told: str) -> 
         read_index(str(path))
 
 
-def test_every_flipped_byte_is_refused_or_finds_the_same(record: Path) -> None:
+def test_every_flipped_bit_is_refused(record: Path) -> None:
     path = next(record.rglob("5-train.index"))
     content = path.read_bytes()
-    for place in range(0, len(content), 7):
+    for place in range(len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        try:
-            found = look_up(read_index(str(path)), KEY, "ann")
-        except InputError:
-            continue
-        assert found in (0, 3)
-        assert found == 3 or b'"feature"' in content[place - 12 : place + 12] or place
+        with pytest.raises(InputError, match="make the record anew"):
+            read_index(str(path))
 
 
 # Of a record
