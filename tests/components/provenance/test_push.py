@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import verifiers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import census_like, changed, minimal
@@ -113,6 +114,16 @@ def test_whoever_has_the_copy_alone_can_check_it(signed: Pushed, key: PrivateKey
     byte(sent / DATA)
     found = verify(sent / CARRY_FOLDER, public_key=key.public_key())
     assert [item.path for item in found.problems if item.kind == "tampered"] == [str(sent / DATA)]
+
+
+def test_model_signing_accepts_the_copy_with_all_that_it_carries(signed: Pushed) -> None:
+    signed.check()
+    carried = signed.copy / CARRY_FOLDER
+    options = ["--signature", carried / "model.sig", "--public_key", carried / "signing.pub"]
+    verify_key = ["model_signing", "verify", "key", signed.copy, *options]
+    verifiers.run(verify_key, check=True)
+    byte(signed.copy / DATA)
+    assert verifiers.run(verify_key).returncode == 1
 
 
 def test_without_carrying_the_copy_stays_as_it_is(signed: Pushed) -> None:
