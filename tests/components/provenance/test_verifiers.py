@@ -1,5 +1,6 @@
 """The environment of the verifiers: made once; without a network its tests are skipped, else they fail."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import verifiers
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tree with no environment in it, where the index has one wheel: none."""
+    """A tree with no environment in it, where nothing is wanted."""
+    monkeypatch.setenv("PATH", f"{verifiers._TREE / '.uv/venv/bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(verifiers, "_TREE", tmp_path)
     monkeypatch.setattr(verifiers, "_wrong", None)
     monkeypatch.delenv("CI", raising=False)
