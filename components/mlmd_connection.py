@@ -12,7 +12,9 @@ import re
 import socket
 import sqlite3
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ml_metadata import errors
@@ -24,6 +26,12 @@ from tfx_trust.components.errors import InputError, UsageError
 _PATIENCE_SECONDS = 5.0
 _MYSQL_PORT = 3306
 _MYSQL_FORM = "mysql://user@host:port/database"
+_REFUSED = "mysql_real_connect failed"
+_MYSQL_CAUSES = {
+    "Unknown database": "the server has no such database",
+    # An account that may only read is told so when ML Metadata finds no tables, and would make them.
+    "CREATE command denied": "no pipeline has written a metadata store into this database",
+}
 
 
 class Connection(NamedTuple):
@@ -55,6 +63,9 @@ def connect_sqlite(path: str) -> Connection:
 def connect_mysql(url: str, password_env: str) -> Connection:
     """Connects to a store in MySQL; the password comes from an environment variable alone.
 
+    ML Metadata knows no reading connection to MySQL: into a database without tables it writes its own, unless
+    the account may only read, as it should.
+
     Raises
     ------
     UsageError
@@ -78,11 +89,20 @@ def connect_mysql(url: str, password_env: str) -> Connection:
     config.mysql.password = os.environ.get(password_env, "")
     # Else ML Metadata would make a database that is not there.
     config.mysql.skip_db_creation = True
-    hint = f"; the password is taken from the environment variable {password_env}"
-    return Connection(_connect(config, place, secret=config.mysql.password, hint=hint), place)
+    unset = "" if config.mysql.password else ", which is not set"
+    refused = (
+        "the server refuses this user or the password; the password is taken from the environment variable "
+        f"{password_env}{unset}"
+    )
+    return Connection(
+        _connect(config, place, config.mysql.password, _MYSQL_CAUSES | {_REFUSED: refused}), place
+    )
 
 
-def _connect(config: Any, place: str, *, secret: str = "", hint: str = "") -> Any:
+def _connect(
+    config: Any, place: str, secret: str = "", causes: Mapping[str, str] = MappingProxyType({})
+) -> Any:
+    """The store; of what ML Metadata says when there is none, `causes` are told by what they contain."""
     from ml_metadata.metadata_store import metadata_store
 
     try:
@@ -102,7 +122,8 @@ def _connect(config: Any, place: str, *, secret: str = "", hint: str = "") -> An
         )
     if "Concurrent writes aborted" in told:
         raise InputError(locked(place))
-    raise InputError(f"{place}: the metadata store cannot be opened: {' '.join(told.split())[:200]}{hint}")
+    why = next((cause for sign, cause in causes.items() if sign in told), " ".join(told.split())[:200])
+    raise InputError(f"{place}: the metadata store cannot be opened: {why}")
 
 
 def locked(place: str) -> str:
