@@ -15,6 +15,9 @@ from tfx_trust.components.mitigation.config import ReweighSettings, TunerSetting
 from tfx_trust.components.mitigation.report import MitigationReport
 from tfx_trust.components.privacy.config import AuditSettings, PrivacySettings, PrivateTrainingSettings
 from tfx_trust.components.privacy.report import AuditReport, PrivacyReport
+from tfx_trust.components.provenance.config import ProvenanceSettings, SourceDeclaration
+from tfx_trust.components.provenance.record import Record
+from tfx_trust.components.provenance.report import ProvenanceReport, PushReport
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.report import Report
@@ -34,6 +37,11 @@ DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "privacy-report": PrivacyReport,
     "privacy-settings": PrivacySettings,
     "privacy-training-settings": PrivateTrainingSettings,
+    "provenance-declaration": SourceDeclaration,
+    "provenance-push-report": PushReport,
+    "provenance-record": Record,
+    "provenance-report": ProvenanceReport,
+    "provenance-settings": ProvenanceSettings,
     "release-report": ReleaseReport,
     "release-policy": ReleasePolicy,
 }
@@ -46,7 +54,7 @@ def generate() -> dict[str, str]:
     """
     texts = {}
     for name, document in DOCUMENTS.items():
-        mode = "serialization" if issubclass(document, Report) else "validation"
+        mode = "serialization" if issubclass(document, (Report, Record)) else "validation"
         schema = document.model_json_schema(mode=mode)  # type: ignore[arg-type]
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         texts[f"{name}.schema.json"] = json.dumps(schema, indent=2) + "\n"
