@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tfx.dsl.io import fileio
 
 from tfx_trust.components.errors import InputError, UsageError
 from tfx_trust.components.provenance.config import IntendedUse, SourceDeclaration
@@ -235,6 +236,23 @@ def test_relative_places_are_those_of_the_working_folder(
     monkeypatch.chdir(tmp_path)
     found = declarations_beside("data", ["data/a.csv"])
     assert names(match([source("a.csv", place="data")], found)) == ["x"]
+
+
+def test_declarations_are_found_on_other_file_systems_too() -> None:
+    for path, text in {
+        "base/train/a.csv": "a",
+        "base/source.yaml": "name: base",
+        "source.yaml": "name: above",
+    }.items():
+        fileio.makedirs(f"ram://declared/{path}".rpartition("/")[0])
+        with fileio.open(f"ram://declared/{path}", "w") as file:
+            file.write(text)
+    found = declarations_beside("ram://declared/base", ["ram://declared/base/train/a.csv"])
+    assert {item.declaration.name for item in found} == {"base", "above"}
+    assert names(match([source("train/a.csv", place="ram://declared/base")], found)) == ["base"]
+    assert declarations_beside("ram://gone/base", []) == []
+    with pytest.raises(InputError, match="ram://gone/source.yaml: the declaration cannot be read"):
+        read_file("ram://gone/source.yaml")
 
 
 def test_a_declaration_of_one_file_covers_nothing_else() -> None:

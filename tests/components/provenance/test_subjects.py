@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tfx.dsl.io import fileio
 
 from tfx_trust.components.errors import InputError, UsageError
 from tfx_trust.components.provenance import subjects as subjects_module
@@ -202,6 +203,15 @@ def test_a_folder_without_an_index_says_so(tmp_path: Path, record: Path) -> None
     assert has_index(str(record))
     assert not has_index(str(tmp_path))
     assert find(str(tmp_path), "ann", KEY) == []
+
+
+def test_an_index_is_read_on_other_file_systems_too(record: Path) -> None:
+    fileio.makedirs("ram://subjects-of-a-record/subjects")
+    for path in record.rglob("*.index"):
+        fileio.copy(str(path), f"ram://subjects-of-a-record/subjects/{path.name}", overwrite=True)
+    found = find("ram://subjects-of-a-record", "ann", KEY)
+    assert [(item.split, item.examples) for item in found] == [("eval/odd", 1), ("train", 3)]
+    assert not has_index("ram://no-record")
 
 
 def test_a_wrong_key_is_told_and_never_finds_nobody(record: Path) -> None:
