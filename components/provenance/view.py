@@ -173,10 +173,11 @@ def _source(source: SourceEntry, changed: bool) -> LineageNode:
 
 
 def _duration(started: str, finished: str) -> str:
-    if not started or not finished:
+    try:
+        begun, ended = (datetime.datetime.fromisoformat(text) for text in (started, finished))
+        seconds = int((ended - begun).total_seconds())
+    except (ValueError, TypeError):
         return ""
-    begun, ended = (datetime.datetime.fromisoformat(text) for text in (started, finished))
-    seconds = int((ended - begun).total_seconds())
     if seconds < 0:
         return ""
     hours, rest = divmod(seconds, 3600)

@@ -17,14 +17,13 @@ def tampered(entry: ArtifactEntry, changes: Sequence[Change]) -> Finding:
     """Files of an artifact are not, or were not all along, what was made."""
     first = changes[0]
     to = f" to {first.renamed_to}" if first.renamed_to else ""
-    back = " and put back" if first.before is not None and first.before == first.now else ""
     more = f"; so were {_files(len(changes) - 1)} more" if len(changes) > 1 else ""
     return Finding(
         check="tampered",
         severity=Severity.FAIL,
         subject=f"{entry.type} {entry.id}",
         statistic=_share(len(changes), len(entry.files)),
-        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_KINDS[first.kind]}{to}{back} "
+        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_KINDS[first.kind]}{to}{_undone(first)} "
         f"{_when(first)}{more}.",
         remedy="Find out who wrote there. Do not use this model: make the artifact, and all that came after "
         "it, anew.",
@@ -181,6 +180,12 @@ def made_afterwards() -> Finding:
         "does not know which packages the model was trained with.",
         remedy="Put ProvenanceTracker into the pipeline: it records while the model is made.",
     )
+
+
+def _undone(change: Change) -> str:
+    if change.kind == "changed" and change.before == change.now:
+        return " and put back"
+    return " and taken away again" if change.kind == "added" and change.now is None else ""
 
 
 def _when(change: Change) -> str:
