@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import Prefixes, Store
@@ -29,7 +29,7 @@ from tfx_trust.components.provenance.recorded import Recorded
 from tfx_trust.components.provenance.uses import BLESSING, Models, is_there
 
 if TYPE_CHECKING:
-    from tfx_trust.components.provenance.subjects import SubjectKey
+    from tfx_trust.components.provenance.subject_key import SubjectKey
 
 __all__ = ["data_of", "impact", "models_from", "subject"]
 
@@ -132,42 +132,56 @@ def subject(
     """
     graph = Graph(store, rewrite)
     recorded = Recorded(graph, records)
-    subjects, indexed, problems = _subjects(recorded, identifier, key)
-    if not indexed:
-        why = problems[0] if problems else "set `subjects` of ProvenanceTracker, and it makes one"
+    asked = _asked(recorded, identifier, key)
+    if not asked.indexed:
+        why = asked.problems[0] if asked.problems else "set `subjects` of ProvenanceTracker, and it makes one"
         raise InputError(f"{store.place}: no record of this store carries an index that can be asked: {why}")
-    unindexed = len({item.id for item in graph.models} - indexed)
-    if unindexed:
-        problems.append(f"of {_counted(unindexed, 'model')} there is no index of data subjects")
     finder = Finder(graph, recorded)
-    found = finder.of_artifacts("subject", {item.artifact for item in subjects})
-    found.unknowns += problems
-    return _impact(graph, finder, found).model_copy(update={"subjects": subjects})
+    found = finder.of_artifacts("subject", {item.artifact for item in asked.subjects})
+    found.unknowns += asked.problems + _not_indexed(graph, asked.indexed)
+    return _impact(graph, finder, found).model_copy(update={"subjects": asked.subjects})
 
 
-def _subjects(
-    recorded: Recorded, identifier: str, key: SubjectKey
-) -> tuple[list[Subject], set[int], list[str]]:
-    """Where the subject is, the models whose records carry an index, and what could not be read."""
-    from tfx_trust.components.provenance import subjects as index
+class _Asked(NamedTuple):
+    """What the indexes of data subjects say."""
+
+    subjects: list[Subject]
+    indexed: set[int]
+    """Ids of the Examples that there is an index of."""
+    problems: list[str]
+    """Of indexes that cannot be read."""
+
+
+def _asked(recorded: Recorded, identifier: str, key: SubjectKey) -> _Asked:
+    from tfx_trust.components.provenance.subject_index import index_files, look_up, read_index
 
     found: dict[tuple[int, str], Subject] = {}
-    indexed: set[int] = set()
-    problems: list[str] = []
-    for folder, model in recorded.places():
-        if not index.has_index(folder):
-            continue
-        try:
-            hits = index.find(folder, identifier, key)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        indexed.add(model)
-        for hit in hits:
-            found[hit.artifact, hit.split] = Subject(
-                artifact=hit.artifact, split=hit.split, examples=hit.examples, record=folder
-            )
-    return [found[place] for place in sorted(found)], indexed, problems
+    asked = _Asked([], set(), [])
+    for folder, _ in recorded.places():
+        for path in index_files(folder):
+            try:
+                index = read_index(path)
+                examples = look_up(index, key, identifier)
+            except InputError as error:
+                asked.problems.append(str(error))
+                continue
+            asked.indexed.add(index.artifact)
+            if examples:
+                found[index.artifact, index.split] = Subject(
+                    artifact=index.artifact, split=index.split, examples=examples, record=folder
+                )
+    asked.subjects.extend(found[place] for place in sorted(found))
+    return asked
+
+
+def _not_indexed(graph: Graph, indexed: set[int]) -> list[str]:
+    """Models that came of raw examples of which there is no index."""
+    raw = {
+        number for entry in graph.sources for number in entry.made if graph.artifacts[number].type == EXAMPLES
+    }
+    reached = graph.made_of(raw - indexed)
+    silent = [item for item in graph.models if item.id in reached]
+    return [f"there is no index of what {_counted(len(silent), 'model')} came from"] if silent else []
 
 
 # What is touched
