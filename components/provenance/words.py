@@ -16,14 +16,14 @@ _KINDS = {"changed": "was changed", "missing": "is gone", "added": "was added", 
 def tampered(entry: ArtifactEntry, changes: Sequence[Change]) -> Finding:
     """Files of an artifact are not, or were not all along, what was made."""
     first = changes[0]
-    to = f" to {first.renamed_to}" if first.renamed_to else ""
-    more = f"; so were {_files(len(changes) - 1)} more" if len(changes) > 1 else ""
+    others = len(changes) - 1
+    more = f"; {others:,} more {_verb(others, 'file', 'files')} likewise" if others else ""
     return Finding(
         check="tampered",
         severity=Severity.FAIL,
         subject=f"{entry.type} {entry.id}",
         statistic=_share(len(changes), len(entry.files)),
-        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_KINDS[first.kind]}{to}{_undone(first)} "
+        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_done(first)} "
         f"{_when(first)}{more}.",
         remedy="Find out who wrote there. Do not use this model: make the artifact, and all that came after "
         "it, anew.",
@@ -182,10 +182,14 @@ def made_afterwards() -> Finding:
     )
 
 
-def _undone(change: Change) -> str:
+def _done(change: Change) -> str:
+    if change.renamed_to:
+        return f"was renamed to {change.renamed_to}"
     if change.kind == "changed" and change.before == change.now:
-        return " and put back"
-    return " and taken away again" if change.kind == "added" and change.now is None else ""
+        return "was changed and put back"
+    if change.kind == "added" and change.now is None:
+        return "was added and taken away again"
+    return _KINDS[change.kind]
 
 
 def _when(change: Change) -> str:

@@ -99,9 +99,9 @@ def test_a_file_that_is_not_what_it_was_fails_and_is_named(change: dict[str, Any
 
 
 def test_several_changes_of_an_artifact_are_one_finding() -> None:
-    made = [Change(artifact=1, path=f"{number}", kind="changed", found="T2") for number in range(3)]
+    made = [Change(artifact=1, path=f"{number}", kind="changed", now="b", found="T2") for number in range(3)]
     found = finding(report_of(clean().model_copy(update={"changes": made})), "tampered")
-    assert found.message == "Examples 1 is not what was made: 0 was changed before T2; so were 2 files more."
+    assert found.message == "Examples 1 is not what was made: 0 was changed before T2; 2 more files likewise."
     assert found.statistic is not None
     assert found.statistic.value == 3
 
