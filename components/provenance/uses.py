@@ -92,7 +92,7 @@ class Models:
         for number in artifacts:
             maker = self._graph.maker.get(number)
             if steps and maker is not None:
-                steps.append(self._graph.store.nodes([maker])[maker])
+                steps.append(self._all_nodes[maker])
             steps.append(f"{self._graph.artifacts[number].type} {number}")
         return steps
 
@@ -105,6 +105,11 @@ class Models:
     @cached_property
     def _nodes(self) -> dict[int, str]:
         return self._graph.store.nodes(self._makers)
+
+    @cached_property
+    def _all_nodes(self) -> dict[int, str]:
+        """Of all executions: asked at once, as a route has several, and every model a route."""
+        return self._graph.store.nodes(set(self._graph.maker.values()))
 
     @cached_property
     def _pipelines(self) -> dict[int, str]:
