@@ -7,6 +7,7 @@ password, goes nowhere.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import time
@@ -22,9 +23,12 @@ from tfx_trust.components.mlmd import store_of
 from tfx_trust.components.provenance.build import build_record
 from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.keys import key_id, private_key_of
+from tfx_trust.components.provenance.obligations import conflicts
 from tfx_trust.components.provenance.record import Record, canonical
 
 CONTENT_DIGEST = "content_digest"
+DATED = ("retention_near", "retention_passed")
+"""Checks whose findings depend on the date."""
 _ENDING = ".lineage.json"
 # What a run that was served from the cache left behind is cleared away by a later one.
 _STALE_SECONDS = 3600.0
@@ -65,7 +69,7 @@ def content_digest(record: Record, settings: ProvenanceSettings) -> str:
     """A digest of all that decides what the tracker says: bytes, declarations, code, changes, the key.
 
     Times, the environment, the state of the repository and the record before are left out: an unchanged
-    pipeline is served from the cache.
+    pipeline is served from the cache, until the day comes on which a source must not be used any more.
     """
     key = private_key_of(settings)
     content = {
@@ -77,9 +81,17 @@ def content_digest(record: Record, settings: ProvenanceSettings) -> str:
         "code": [[item.parameter, item.reference, item.tree] for item in record.code],
         "changes": [[item.artifact, item.source, item.path, item.kind, item.now] for item in record.changes],
         "unknowns": [item.model_dump(mode="json") for item in record.unknowns],
+        "overdue": _overdue(record),
         "key": key and key_id(key.public_key()),
     }
     return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def _overdue(record: Record) -> list[list[str]]:
+    """What the date alone decides: findings of retention, as of today."""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    found = conflicts(record.sources, record.obligations, None, today)
+    return [[item.check, item.subject] for item in found if item.check in DATED]
 
 
 def take_record(uri: str) -> Record | None:
