@@ -100,6 +100,8 @@ def examine(folder: str, public: PublicKey | None) -> Authenticity:
         _read_into(found, name)
     _read_record(found)
     said = _said_of_signature(found.content.get(REPORT_FILE))
+    if not found.content:
+        return found
     if not found.content.keys() & {*_SIGNATURES, PUBLIC_KEY_FILE}:
         _tell_unsigned(found, said)
     else:

@@ -25,7 +25,7 @@ def code_problems(record: Record, rewrite: Prefixes, checked: Checked, notes: li
         current = now.get(_named(entry))
         if current is None or current.tree is None:
             message = f"code {entry.reference}: it is not to be found here"
-            remedy = "Run this where the code is installed."
+            remedy = "Run this where the code is, or give --rewrite-prefix OLD=NEW if it was moved."
             if message not in told:
                 told.add(message)
                 yield _code_problem(entry, "gone", "", message, remedy, kind="unchecked")

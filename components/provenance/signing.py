@@ -281,9 +281,9 @@ def _decoded(text: Any) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, TypeError, ValueError):
-        raise SignatureError("its Base64 text is damaged") from None
+        raise SignatureError("its text is damaged: no Base64") from None
     if base64.b64encode(content).decode() != text:
-        raise SignatureError("its Base64 text is not as it was written")
+        raise SignatureError("its text is damaged: other Base64 than was written")
     return content
 
 

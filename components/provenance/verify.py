@@ -122,12 +122,28 @@ def _check_record(
         problems += _carried_problems(found, model)
         problems = _excused(problems, record, result)
     result.add(problems)
+    if recorded.tree is None:
+        result.add([_never_read(recorded, result.model)])
     unread = [item.id for item in record.sources if item.tree is None]
-    unread += [f"{item.type} {item.id}" for item in record.artifacts if item.tree is None]
+    unread += [
+        f"{item.type} {item.id}" for item in record.artifacts if item.tree is None and item != recorded
+    ]
     if unread:
         result.notes.append(
             f"the record has no digests of {_listed(unread)}, so that nothing can be said of them"
         )
+
+
+def _never_read(model: ArtifactEntry, place: str) -> Problem:
+    message = f"{model.type} {model.id}: its files could not be read when it was recorded"
+    return Problem(
+        kind="unchecked",
+        what="unreadable",
+        subject=f"artifact:{model.id}",
+        path=place,
+        message=f"{message}, so that nothing can be said of them",
+        remedy="Record the model anew where its files lie.",
+    )
 
 
 def _excused(problems: Iterable[Problem], record: Record, result: Verification) -> list[Problem]:

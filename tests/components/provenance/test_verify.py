@@ -78,8 +78,8 @@ def test_a_model_that_could_not_be_read_is_not_signed_and_its_record_is(tmp_path
         == file_names(minimal(), signed=True)
         == ["record.json", "signing.pub", "provenance.dsse.json"]
     )
-    found = verify(tmp_path / "record", public_key=world.public)
-    assert found.status == 0
+    found = verify(tmp_path / "record", model=world.model, public_key=world.public)
+    assert (found.status, told(found)) == (4, [("unreadable", "artifact:1")])
     assert found.checked.signatures == ["provenance.dsse.json"]
 
 
@@ -400,7 +400,7 @@ def test_a_folder_without_a_record_is_unchecked(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         found = verify(folder)
         assert (found.status, told(found)) == (4, [("gone", "record.json")])
-        assert found.record is None
+        assert (found.record, found.notes) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -481,7 +481,7 @@ def test_a_chain_that_leads_back_to_itself_ends(tmp_path):
     record = changed(minimal(), previous={"digest": "d" * 64, "uri": str(tmp_path)})
     write_record(record, tmp_path)
 
-    assert told(verify(tmp_path)) == [("chain", "chain"), ("gone", "artifact:1")][:1]
+    assert told(verify(tmp_path))[0] == ("chain", "chain")
 
 
 # Odd things in folders
