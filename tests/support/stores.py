@@ -81,7 +81,7 @@ class Builder:
         self._artifacts: list[pb.Artifact] = []
         self._executions: list[pb.Execution] = []
         self._events: list[pb.Event] = []
-        self._associations: list[tuple[int, int]] = []
+        self._associations: list[tuple[int, tuple[str, str]]] = []
         self._last = {"artifact": 0, "execution": 0}
         self._uris: dict[int, str] = {}
 
@@ -243,11 +243,12 @@ class Builder:
             self._types[of, name] = number
         return self._types[of, name]
 
-    def _context(self, kind: str, name: str) -> int:
-        if (kind, name) not in self._contexts:
-            made = pb.Context(type_id=self._type("context", kind), name=name)
-            (self._contexts[kind, name],) = self.store.put_contexts([made])
-        return self._contexts[kind, name]
+    def _make_contexts(self) -> None:
+        names = dict.fromkeys(context for _, context in self._associations)
+        new = [name for name in names if name not in self._contexts]
+        if new:
+            made = [pb.Context(type_id=self._type("context", kind), name=name) for kind, name in new]
+            self._contexts.update(zip(new, self.store.put_contexts(made)))
 
     def _execution(
         self,
@@ -270,7 +271,7 @@ class Builder:
                 self._event(number, artifact, pb.Event.INPUT, key, index)
         if self._run is not None:
             names = {"pipeline": self.pipeline, "pipeline_run": self._run, "node": f"{self.pipeline}.{node}"}
-            self._associations += [(number, self._context(*pair)) for pair in names.items()]
+            self._associations += [(number, pair) for pair in names.items()]
         return number
 
     def _event(self, execution: int, artifact: int, kind: Any, key: str, index: int) -> None:
@@ -290,7 +291,11 @@ class Builder:
         if self._events:
             self.store.put_events(self._events)
         if self._associations:
-            made = [pb.Association(execution_id=one, context_id=other) for one, other in self._associations]
+            self._make_contexts()
+            made = [
+                pb.Association(execution_id=number, context_id=self._contexts[name])
+                for number, name in self._associations
+            ]
             self.store.put_attributions_and_associations([], made)
         for kind, numbers in (("artifact", artifacts), ("execution", executions)):
             assert not numbers or numbers[-1] == self._last[kind], f"ids of {kind}s are not as foreseen"
