@@ -1,7 +1,7 @@
 """Digests of files and folders: SHA-256 of every file, and a tree digest that binds their names.
 
-No symbolic link is followed and no special file is read: what is hashed is what lies in the folder. Files are
-read where they are, through :mod:`tfx.dsl.io.fileio` if their place is a URI.
+No symbolic link is followed unless that is asked for, and no special file is read. Files are read where they
+are, through :mod:`tfx.dsl.io.fileio` if their place is a URI.
 """
 
 from __future__ import annotations
