@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import Artifact, Event, Execution, Prefixes, Store
 from tfx_trust.components.provenance import origins
-from tfx_trust.components.provenance.chain import iso, previous_of
+from tfx_trust.components.provenance.chain import iso, previous_of, without_records
 from tfx_trust.components.provenance.code import Code, code_of, folder_of
 from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.environment import environment_of
@@ -120,7 +120,9 @@ def build_record(
     )
     seeds = seeds_of(graph.upstream.executions, graph.nodes)
     environment = environment_of(settings.container) if here else None
-    seen = earlier(store, graph.artifacts, rewrite=rewrite, unknowns=unknowns)
+    unseen: list[Unknown] = []
+    seen = earlier(store, graph.artifacts, rewrite=rewrite, unknowns=unseen)
+    unknowns += without_records(unseen, store, last=found.artifact if found else None)
     differing = [change for entry in artifacts for change in changes(entry, seen[entry.id])]
     differing += [*origins.changes_of(sources, last, created), *code.changes]
     unknowns += code.unknowns

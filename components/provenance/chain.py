@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterable
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import OUTPUTS, Artifact, Prefixes, Store, rewritten
 from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record, Unknown
 from tfx_trust.components.provenance.snapshots import RECORD, RECORD_DIGEST
 
+EDITED = "was edited"
+"""In the reason of an unknown: an earlier observation is not what it was when it was written."""
 _LIVE = ("", "UNKNOWN", "LIVE")
 
 
@@ -33,6 +36,27 @@ def previous_of(
         if holder.state in _LIVE and _pipeline_of(store, holder) == pipeline:
             return _read(holder, rewritten(holder.uri, rewrite), [] if unknowns is None else unknowns)
     return None, None
+
+
+def without_records(unseen: Iterable[Unknown], store: Store, *, last: int | None) -> list[Unknown]:
+    """What earlier observations could not be read, with the records among them as one.
+
+    Whoever clears away old runs loses their records, which is no fault; the `last` one is told of by itself,
+    and one that was edited stays as it is.
+    """
+    records = {f"artifact:{item.id}" for item in store.artifacts_of_type(RECORD)}
+    own = f"artifact:{last}"
+    kept, gone = [], []
+    for item in unseen:
+        if item.subject not in records or EDITED in item.why:
+            kept.append(item)
+        elif item.subject != own:
+            gone.append(item)
+    if gone:
+        count = "1 earlier record" if len(gone) == 1 else f"{len(gone):,} earlier records"
+        why = f"{count} of this store cannot be read, the newest of them: {gone[-1].why}"
+        kept.append(Unknown(what="earlier_record", subject=gone[-1].subject, why=why))
+    return kept
 
 
 def iso(milliseconds: int) -> str:
@@ -63,7 +87,7 @@ def _read(holder: Artifact, uri: str, unknowns: list[Unknown]) -> tuple[Previous
                 Unknown(
                     what="earlier_observation",
                     subject=subject,
-                    why=f"{place}: was edited: the metadata store has another digest of it",
+                    why=f"{place}: {EDITED}: the metadata store has another digest of it",
                 )
             )
             record = None

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from tfx_trust.components.provenance.record import FileEntry
 
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
-# The first is TFX's; older versions put a folder with a time in the second.
+# TFX's, and that of its older versions. Estimators put the model into `export/<name>/<time>` below it.
 _FOLDERS = ("Format-Serving", "serving_model_dir")
+_EXPORT = "export"
 
 
 def serving_folder(files: Iterable[FileEntry]) -> str | None:
-    """The folder that Pusher copies, relative to the artifact; none where nothing is to be served.
+    """The folder that Pusher copies, relative to the artifact; none where no folder in it is to be served.
 
-    Where there is none of TFX's folders, it is the one with the SavedModel that lies the highest: empty for
-    the artifact's own.
+    Where there is none of TFX's folders, it is the one with a SavedModel that lies the highest.
 
     Examples
     --------
@@ -24,17 +24,14 @@ def serving_folder(files: Iterable[FileEntry]) -> str | None:
     """
     paths = [file.path for file in files]
     saved = sorted(
-        (
-            path.rpartition("/")[0]
-            for path in paths
-            if path.rpartition("/")[2] in _SAVED_MODEL and "assets.extra" not in path.split("/")
-        ),
-        key=lambda folder: (folder.count("/") if folder else -1, folder),
+        (path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in _SAVED_MODEL),
+        key=lambda folder: (folder.count("/"), folder),
     )
     for folder in _FOLDERS:
-        within = [item for item in saved if item == folder or item.startswith(folder + "/")]
-        if within:
-            return within[0] if folder == _FOLDERS[1] else folder
-        if any(path.startswith(folder + "/") for path in paths):
+        exported = [item for item in saved if item.startswith(f"{folder}/{_EXPORT}/")]
+        if exported:
+            return exported[0]
+        if any(path.startswith(f"{folder}/") for path in paths):
             return folder
-    return saved[0] if saved else None
+    # One that lies in the artifact's own folder is signed with all that is in it.
+    return None if "" in saved else next(iter(saved), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tfx_trust.components.provenance.chain import EDITED
 from tfx_trust.components.provenance.record import ArtifactEntry, Change, Record, SourceEntry, Unknown
 from tfx_trust.components.report import Estimate, Finding, Severity, as_sentence
 
@@ -48,7 +49,7 @@ def code_changed(changes: Sequence[Change]) -> Finding:
 
 def is_edited(item: Unknown) -> bool:
     """Whether an earlier record or snapshot was edited, rather than lost."""
-    return item.what == "earlier_observation" and "was edited" in item.why
+    return item.what == "earlier_observation" and EDITED in item.why
 
 
 def chain_broken(edited: Sequence[Unknown]) -> Finding:

@@ -16,6 +16,7 @@ from tfx_trust.components.provenance.config import IntendedUse, ProvenanceSettin
 from tfx_trust.components.provenance.hashing import tree_digest
 from tfx_trust.components.provenance.judge import judge
 from tfx_trust.components.provenance.record import FileEntry, Port, Record, Training
+from tfx_trust.components.provenance.serving import serving_folder
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.timezone.utc)
 LATER = NOW + datetime.timedelta(hours=1)
@@ -453,6 +454,23 @@ def test_a_record_that_is_gone_or_none_is_told(tmp_path: Path, content: bytes | 
     assert record.previous is not None
 
 
+def test_records_of_runs_that_were_cleared_away_are_one_unknown(tmp_path: Path) -> None:
+    runs = four_runs(tmp_path)
+    holders = [
+        keep(runs.builder, record_of(runs.builder, model), place=f"records/{model}") for model in runs.models
+    ]
+    for holder in holders[:3]:
+        shutil.rmtree(runs.builder.uri(holder))
+    record = record_of(runs.builder, runs.models[3], now=LATER)
+    (unread,) = (item for item in record.unknowns if item.what == "earlier_record")
+    assert unread.why.startswith("3 earlier records of this store cannot be read")
+    assert not {"earlier_observation", "previous_record"} & {what for what, _ in told(record)}
+    shutil.rmtree(runs.builder.uri(holders[3]))
+    record = record_of(runs.builder, runs.models[3], now=LATER)
+    assert ("previous_record", f"artifact:{holders[3]}") in told(record)
+    assert "earlier_observation" not in {what for what, _ in told(record)}
+
+
 def _reread(runs: Runs) -> int:
     """A fifth run, with data that are read anew."""
     builder = runs.builder.run("run-5")
@@ -619,3 +637,21 @@ def test_times_are_iso_8601_in_utc(runs: Runs) -> None:
     for text in _times(record):
         assert datetime.datetime.fromisoformat(text).utcoffset() == datetime.timedelta(0)
         assert text.endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("paths", "folder"),
+    [
+        (["Format-Serving/saved_model.pb", "Format-TFMA/saved_model.pb"], "Format-Serving"),
+        (["eval_model_dir/1/saved_model.pb", "serving_model_dir/saved_model.pb"], "serving_model_dir"),
+        (["serving_model_dir/export/taxi/1700/saved_model.pb"], "serving_model_dir/export/taxi/1700"),
+        (["Format-Serving/export/taxi/1700/saved_model.pb"], "Format-Serving/export/taxi/1700"),
+        (["Format-Serving/model.json", "notes.txt"], "Format-Serving"),
+        (["b/deep/saved_model.pb", "a/saved_model.pb", "a/assets.extra/x/saved_model.pb"], "a"),
+        (["saved_model.pb", "variables/variables.index"], None),
+        (["weights.h5"], None),
+        ([], None),
+    ],
+)
+def test_the_folder_that_is_served_is_found(paths: list[str], folder: str | None) -> None:
+    assert serving_folder(entries({path: b"" for path in paths})) == folder
