@@ -59,10 +59,10 @@ def _packages() -> dict[str, str]:
     """Version by canonical name; of a package that lies on the path twice, that which is imported."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
+        told = distribution.metadata
         # What an interrupted installation leaves behind has neither.
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-        if name and version:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+        if "Name" in told and "Version" in told:
+            found.setdefault(re.sub(r"[-_.]+", "-", told["Name"]).lower(), told["Version"])
     return dict(sorted(found.items()))
 
 
