@@ -260,9 +260,8 @@ def explain(error: pydantic.ValidationError) -> str:
         where = ".".join(str(step) for step in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         found = item.get("input")
-        shown = (
-            "" if isinstance(found, (dict, bytes)) or item["type"] == "missing" else f", found {found!r:.60}"
-        )
+        hidden = isinstance(found, (dict, bytes)) or item["type"] == "missing" or "-----BEGIN" in str(found)
+        shown = "" if hidden else f", found {found!r:.60}"
         parts.append(f"{where}: {message}{shown}" if where else message)
     return "; ".join(parts)
 

@@ -195,6 +195,13 @@ class ProvenanceSettings(Settings):
     subjects: SubjectIndex | None = None
     """Index of data subjects; none is made if not given."""
 
+    @pydantic.field_validator("signing_key", "signing_key_env")
+    @classmethod
+    def _no_key_itself(cls, name: str | None) -> str | None:
+        if name is not None and ("-----BEGIN" in name or "\n" in name):
+            raise ValueError("a key was given where the name of its file or environment variable is wanted")
+        return name
+
     @pydantic.model_validator(mode="after")
     def _at_most_one_key(self) -> ProvenanceSettings:
         if self.signing_key is not None and self.signing_key_env is not None:

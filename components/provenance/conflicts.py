@@ -72,7 +72,8 @@ def _undeclared(
             subject=number,
             message=f"Nothing is declared of {places.get(number, number)}: neither where it comes from, nor "
             "what it may be used for.",
-            remedy="Write down what is known in a file source.yaml beside the data, or in the settings.",
+            remedy="Write down what is known in a file source.yaml beside the data (in the folder above, if "
+            "ExampleGen reads all files of theirs), or in the settings.",
         )
     if fails and not sources:
         yield Finding(

@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tfx_trust.components.provenance.exports._common import (
+from tfx_trust.components.provenance.naming import (
     address_of_repository,
     artifact_name,
     file_place,

@@ -194,6 +194,14 @@ def test_the_settings_travel_without_a_key(key: Path) -> None:
     assert secret[:30] not in travelled
 
 
+@pytest.mark.parametrize("setting", ["signing_key", "signing_key_env"])
+def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated(setting: str, key: Path) -> None:
+    with pytest.raises(UsageError, match="a key was given where the name of its file") as caught:
+        ProvenanceSettings.of({setting: key.read_text()})
+    assert key.read_text()[30:60] not in str(caught.value)
+    assert "BEGIN" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

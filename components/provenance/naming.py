@@ -1,4 +1,4 @@
-"""What the formats share: names, places and times as they want them, and who made what."""
+"""Names, places and times as statements and exports want them, and who made what."""
 
 from __future__ import annotations
 
