@@ -152,7 +152,7 @@ def _say(found: Diff) -> None:
     _say_pairs("environment", found.environment)
     _say_pairs("packages", found.packages)
     _say_schema(found)
-    _say_pairs("metrics", found.metrics)
+    _say_pairs("metrics", [item.model_copy(update=_rounded(item)) for item in found.metrics])
     _say_pairs("licences and obligations", found.obligations)
     if found.unknowns:
         click.echo("")
@@ -209,6 +209,11 @@ def _say_pairs(heading: str, found: Sequence[Pair]) -> None:
     for item in found:
         table.add_row(item.name, "–" if item.a is None else item.a, "–" if item.b is None else item.b)
     options.console().print(table)
+
+
+def _rounded(metric: Pair) -> dict[str, str]:
+    values = {"a": metric.a, "b": metric.b}
+    return {name: f"{float(value):.6g}" for name, value in values.items() if value is not None}
 
 
 def _say_schema(found: Diff) -> None:

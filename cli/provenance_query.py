@@ -204,7 +204,7 @@ def _say_data(answer: DataOf) -> None:
     console = options.console()
     for number, source in enumerate(answer.sources, start=1):
         _say_source(number, source)
-    table = options.table("examples", "made by", "span", "splits", "learned from", "files", "digest")
+    table = options.table("examples", "made by", "span", "splits", "learned from", "digest", "by")
     for item in answer.examples:
         table.add_row(
             str(item.id),
@@ -212,8 +212,8 @@ def _say_data(answer: DataOf) -> None:
             _span(item),
             ", ".join(item.splits),
             ", ".join(item.trained_on) or "–",
-            "–" if item.files is None else f"{item.files:,}",
-            _digest(item),
+            options.short(item.tree),
+            item.known,
         )
     if answer.examples:
         console.print(table)
@@ -228,13 +228,8 @@ def _say_source(number: int, source: SourceData) -> None:
         click.echo("          digest not recorded\n")
     else:
         size = options.size_of(source.bytes or 0)
-        click.echo(f"          {source.files:,} files, {size}, digest {_digest(source)}\n")
-
-
-def _digest(item: ExamplesData | SourceData) -> str:
-    if item.tree is None:
-        return item.known
-    return f"{options.short(item.tree)} ({item.known})"
+        files = "1 file" if source.files == 1 else f"{source.files:,} files"
+        click.echo(f"          {files}, {size}, digest {options.short(source.tree)} (by {source.known})\n")
 
 
 def _span(item: ExamplesData) -> str:
@@ -251,12 +246,13 @@ def _say_models(answer: Traced) -> None:
     if not answer.models:
         click.echo("no model came of it" if answer.decided else "no model is known to have come of it")
         return
-    table = options.table("model", "made", "made by", "how it came of it", "blessed", "pushed")
+    several = len({model.pipeline for model in answer.models}) > 1
+    table = options.table("model", "made", "made by", "how", "blessed", "pushed")
     for model in answer.models[:_SHOWN]:
         table.add_row(
             str(model.id),
             options.when(model.created),
-            _node(model.pipeline, model.component, ""),
+            _node(model.pipeline if several else "", model.component, ""),
             _HOW[model.relation] if model.relation == "trained" else f"{_HOW[model.relation]}: {_way(model)}",
             options.yes_or_no(model.blessed),
             _pushed(model),

@@ -26,6 +26,8 @@ from tfx_trust.components.provenance.lineage import PUSHED_MODEL
 from tfx_trust.components.provenance.masking import mask_text
 from tfx_trust.components.provenance.model_data import data_of
 from tfx_trust.components.provenance.recorded import Recorded
+from tfx_trust.components.provenance.snapshots import RECORD, SNAPSHOT
+from tfx_trust.components.provenance.subject_index import index_files, look_up, read_index
 from tfx_trust.components.provenance.uses import BLESSING, Models, is_there
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["data_of", "impact", "models_from", "subject"]
 
+# They tell of files and verdicts, and hold nothing of the data.
+_EVIDENCE = (BLESSING, SNAPSHOT, RECORD, "TrustSourceDeclarations", "TrustReleaseReport", "TrustPushReport")
 _LEARNED = {
     "trained": "learned from it",
     "model": "was built on a model that learned from it",
@@ -153,8 +157,6 @@ class _Asked(NamedTuple):
 
 
 def _asked(recorded: Recorded, identifier: str, key: SubjectKey) -> _Asked:
-    from tfx_trust.components.provenance.subject_index import index_files, look_up, read_index
-
     found: dict[tuple[int, str], Subject] = {}
     asked = _Asked([], set(), [])
     for folder, _ in recorded.places():
@@ -208,7 +210,9 @@ def _decided(models: Sequence[ModelUse], found: Found) -> bool:
 
 
 def _held(graph: Graph, known: Models, reached: Mapping[int, Reached]) -> list[Held]:
-    """What holds the data besides models: examples first.
+    """What holds the data besides models: examples first, then what was computed of them.
+
+    Of records, those with an index of data subjects do.
 
     A copy of another model is reached as well, through its comparison with one that came of the source.
     """
@@ -216,7 +220,8 @@ def _held(graph: Graph, known: Models, reached: Mapping[int, Reached]) -> list[H
         item
         for number, item in sorted(graph.artifacts.items())
         if number in reached
-        and item.type not in (*graph.model_types, BLESSING)
+        and item.type not in graph.model_types
+        and (item.type not in _EVIDENCE or (item.type == RECORD and index_files(graph.place(item))))
         and not (item.type == PUSHED_MODEL and known.model_of(number) not in reached)
     ]
     items.sort(key=lambda item: item.type != EXAMPLES)
@@ -247,9 +252,8 @@ def _tasks(models: Sequence[ModelUse], held: Sequence[Held]) -> Iterator[Task]:
         yield Task(what="delete", message=message, models=left)
     others = [item for item in held if item.there is not False]
     if others:
-        message = (
-            f"Delete {_counted(len(others), 'other artifact')} that hold its data, or what was made of it."
-        )
+        count = _counted(len(others), "other artifact")
+        message = f"Delete {count}: examples, and what was computed of them."
         yield Task(what="delete", message=message)
 
 
@@ -273,7 +277,7 @@ def _withdrawals(models: Iterable[ModelUse]) -> Iterator[Task]:
 def _successions(by_node: Mapping[tuple[str, str], Sequence[ModelUse]]) -> Iterator[Task]:
     """What takes the place of the models of each node."""
     for (pipeline, component), models in by_node.items():
-        node = f"{component or 'what made them'}{f' of {pipeline}' if pipeline else ''}"
+        node = ".".join(name for name in (pipeline, component) if name) or "what made them"
         other = next((model.newer for model in models if model.newer is not None), None)
         if other is None:
             message = f"Train anew without it: no newer model of {node} does without."
