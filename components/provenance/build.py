@@ -250,9 +250,7 @@ class _Files:
 
     def of(self, uri: str) -> list[FileEntry] | InputError:
         """The files below a folder, or why they cannot be told."""
-        return self._found.get(uri) or (
-            self._found[uri] if uri in self._found else InputError("the store names no place of it")
-        )
+        return self._found.get(uri, InputError("the store names no place of it"))
 
 
 def _artifact(
