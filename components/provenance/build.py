@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import Artifact, Event, Execution, Prefixes, Store
 from tfx_trust.components.provenance import origins
-from tfx_trust.components.provenance.chain import iso, previous_of, without_records
+from tfx_trust.components.provenance.chain import iso, previous_of, records_of_model, without_records
 from tfx_trust.components.provenance.code import Code, code_of, folder_of
 from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.environment import environment_of
 from tfx_trust.components.provenance.hashing import digest_folders, tree_digest
 from tfx_trust.components.provenance.lineage import Lineage, upstream
 from tfx_trust.components.provenance.masking import mask_text, masked
+from tfx_trust.components.provenance.readings import read_otherwise, sources_read_otherwise
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,
     Change,
+    Environment,
     ExecutionEntry,
     FileEntry,
     Port,
@@ -63,6 +65,7 @@ def build_record(
     running: int | None = None,
     rewrite: Prefixes = (),
     here: bool = False,
+    run: str | None = None,
     now: datetime.datetime | None = None,
     previous: Previous | None = None,
     progress: Progress | None = None,
@@ -86,6 +89,9 @@ def build_record(
     here
         Whether this is the pipeline, so that the environment is that of the training. A record that is made
         afterwards has none, and takes code and raw inputs as they are now.
+    run
+        Id of the pipeline run that is on. If the model is of another, and was served from the cache, the
+        environment and the state of the repository are those that a record of that run has, or unknown.
     now
         Time of the record; that of the clock if not given.
     previous
@@ -115,17 +121,23 @@ def build_record(
     )
     code = code_of(graph.executions.values(), rewrite=rewrite, found=created)
     training = training_of(graph.upstream, model.id)
-    repository = _repository(
-        graph, code, settings, training.execution if training else None, rewrite, unknowns
-    )
+    made_in = graph.runs.get(maker.id, "") if maker else ""
+    if here and run is not None and run != made_in:
+        repository, environment = _then(store, model.id, made_in, rewrite, unknowns)
+    else:
+        trained = training.execution if training else None
+        repository = _repository(graph, code, settings, trained, rewrite, unknowns)
+        environment = environment_of(settings.container) if here else None
     seeds = seeds_of(graph.upstream.executions, graph.nodes)
-    environment = environment_of(settings.container) if here else None
     unseen: list[Unknown] = []
     seen = earlier(store, graph.artifacts, rewrite=rewrite, unknowns=unseen)
     unknowns += without_records(unseen, store, last=found.artifact if found else None)
     differing = [change for entry in artifacts for change in changes(entry, seen[entry.id])]
+    told = {change.artifact for change in differing}
+    read = read_otherwise(graph.executions.values(), artifacts, graph.nodes)
+    differing += [change for change in read if change.artifact not in told]
     differing += [*origins.changes_of(sources, last, created), *code.changes]
-    unknowns += code.unknowns
+    unknowns += [*code.unknowns, *sources_read_otherwise(graph.executions, sources)]
     unknowns += unknowns_of(
         store,
         graph.upstream,
@@ -141,7 +153,7 @@ def build_record(
     return Record(
         created=created,
         pipeline=pipeline,
-        run=graph.runs.get(maker.id, "") if maker else "",
+        run=made_in,
         model=model.id,
         serving=serving_folder(model_files),
         artifacts=artifacts,
@@ -315,6 +327,21 @@ def _repository(
     if repository is None:
         unknowns.append(Unknown(what="repository", subject="git", why=mask_text(why)))
     return repository
+
+
+def _then(
+    store: Store, model: int, run: str, rewrite: Prefixes, unknowns: list[Unknown]
+) -> tuple[Repository | None, Environment | None]:
+    """Repository and environment as the first record has them that was made of a model in its own run."""
+    for record in records_of_model(store, model, rewrite=rewrite):
+        if record.environment is not None:
+            return record.repository, record.environment
+    why = (
+        f"the model was made in run {run or 'of unknown name'} and served from the cache; which packages and "
+        "which state of the code it was made with, no record tells"
+    )
+    unknowns += [Unknown(what=what, subject=what, why=why) for what in ("environment", "repository")]
+    return None, None
 
 
 # Order

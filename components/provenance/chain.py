@@ -13,6 +13,8 @@ from tfx_trust.components.provenance.snapshots import RECORD, RECORD_DIGEST
 
 EDITED = "was edited"
 """In the reason of an unknown: an earlier observation is not what it was when it was written."""
+MODEL_ID = "model_id"
+"""Property of a record's artifact: the id of the model's."""
 _LIVE = ("", "UNKNOWN", "LIVE")
 
 
@@ -36,6 +38,13 @@ def previous_of(
         if holder.state in _LIVE and _pipeline_of(store, holder) == pipeline:
             return _read(holder, rewritten(holder.uri, rewrite), [] if unknowns is None else unknowns)
     return None, None
+
+
+def records_of_model(store: Store, model: int, *, rewrite: Prefixes = ()) -> list[Record]:
+    """The records of a model that its store knows of and that can be believed, the earliest first."""
+    holders = [item for item in store.artifacts_of_type(RECORD) if item.properties.get(MODEL_ID) == model]
+    found = [_read(item, rewritten(item.uri, rewrite), [])[1] for item in holders if item.state in _LIVE]
+    return [record for record in found if record is not None]
 
 
 def without_records(unseen: Iterable[Unknown], store: Store, *, last: int | None) -> list[Unknown]:

@@ -35,12 +35,11 @@ from tfx_trust.components.provenance.hashing import (
     raw_fingerprint,
     tree_digest,
 )
+from tfx_trust.components.provenance.readings import INPUTS_DIGEST, readings_of
 from tfx_trust.components.provenance.record import FileEntry, canonical
 from tfx_trust.components.provenance.snapshot_component import ArtifactSnapshot
 from tfx_trust.components.provenance.snapshots import earlier
 
-INPUTS_DIGEST = "inputs_digest"
-"""Execution property with the digests of what was read: JSON, tree digests by artifact id, and others."""
 OUTPUTS_REFUSED = "outputs_refused"
 """Execution property with the ids of artifacts that the cache must not serve any more; absent if there are
 none."""
@@ -322,10 +321,7 @@ def _read_by(execution: Execution) -> dict[str, str]:
     """Digests of the artifacts that a content-aware execution read."""
     if execution.state != COMPLETE:
         return {}
-    try:
-        return dict(json.loads(str(execution.properties.get(INPUTS_DIGEST, "{}"))).get("artifacts", {}))
-    except (ValueError, AttributeError):
-        return {}
+    return dict(readings_of(execution).get("artifacts", {}))
 
 
 def _tree_or_none(outcome: list[FileEntry] | InputError) -> str | None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.provenance.code import repository_of
 from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.environment import environment_of
 from tfx_trust.components.provenance.hashing import digest_folder, tree_digest
 from tfx_trust.components.provenance.record import ArtifactEntry, Record, Role, Unknown
+from tfx_trust.components.provenance.repository import repository_of
 from tfx_trust.components.provenance.serving import serving_folder
 
 

@@ -52,7 +52,12 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
         with self._mlmd_connection as handle:
             store = store_of(handle.store)
             record = build_record(
-                store, store.artifacts([model.id])[model.id], settings, related=related, here=True
+                store,
+                store.artifacts([model.id])[model.id],
+                settings,
+                related=related,
+                here=True,
+                run=execution_info.pipeline_run_id,
             )
         place = _beside(output.uri)
         folder = os.path.dirname(place)
@@ -79,7 +84,12 @@ def content_digest(record: Record, settings: ProvenanceSettings) -> str:
             for item in record.sources
         ],
         "code": [[item.parameter, item.reference, item.tree] for item in record.code],
-        "changes": [[item.artifact, item.source, item.path, item.kind, item.now] for item in record.changes],
+        # That new data were read is no news in the next run.
+        "changes": [
+            [item.artifact, item.source, item.path, item.kind, item.now]
+            for item in record.changes
+            if item.reason != "read_anew"
+        ],
         "unknowns": [item.model_dump(mode="json") for item in record.unknowns],
         "overdue": _overdue(record),
         "key": key and key_id(key.public_key()),

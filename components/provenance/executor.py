@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 
 from tfx_trust.components.artifacts import Artifacts, only, reference, write_report
+from tfx_trust.components.provenance.chain import MODEL_ID
 from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.direct import Given, direct_record
 from tfx_trust.components.provenance.driver import take_record
@@ -18,6 +19,7 @@ from tfx_trust.components.provenance.judge import judge
 from tfx_trust.components.provenance.keys import private_key_of
 from tfx_trust.components.provenance.record import Record
 from tfx_trust.components.provenance.signing import signature_of
+from tfx_trust.components.provenance.snapshots import RECORD_DIGEST
 from tfx_trust.components.provenance.writing import file_names, write_record
 from tfx_trust.components.report import PAGE_FILE, REPORT_FILE
 
@@ -60,8 +62,8 @@ class Executor(base_executor.BaseExecutor):
             beside = {name: _read(os.path.join(destination.uri, name)) for name in (REPORT_FILE, PAGE_FILE)}
             write_record(record, folder, key, beside={**beside, **_contents(folder)})
             _carry(folder, destination.uri)
-        destination.set_string_custom_property("record_digest", record.digest)
-        destination.set_int_custom_property("model_id", model.id)
+        destination.set_string_custom_property(RECORD_DIGEST, record.digest)
+        destination.set_int_custom_property(MODEL_ID, model.id)
         logging.info("Provenance: %s, record %s", report.verdict, record.digest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import OUTPUTS, Artifact, Prefixes, Store, rewritten
@@ -16,6 +16,7 @@ from tfx_trust.components.report import REPORT_FILE
 RELEASE_REPORT, EVALUATION = "TrustReleaseReport", "ModelEvaluation"
 _OUTPUT = "release_report"
 _MODEL = "model"
+_EVALUATOR = "Evaluator"
 
 
 def metrics_in_store(
@@ -37,7 +38,9 @@ def metrics_in_store(
     made = downstream(store, [model.id])
     judged = {event.execution for event in made.reads if event.artifact == model.id and event.key == _MODEL}
     events = [event for event in made.makes if event.execution in judged and event.kind in OUTPUTS]
-    found = [made.artifacts[event.artifact] for event in sorted(events, key=lambda event: -event.artifact)]
+    # Other components, such as FairnessEvaluator, leave results of their own.
+    events.sort(key=lambda event: (made.executions[event.execution].component != _EVALUATOR, -event.artifact))
+    found = [made.artifacts[event.artifact] for event in events]
     reports = [rewritten(item.uri, rewrite) for item in found if item.type == RELEASE_REPORT]
     results = [rewritten(item.uri, rewrite) for item in found if item.type == EVALUATION]
     return _first(reports, results if evaluations else [])
@@ -66,11 +69,20 @@ def _number(place: str) -> int:
     return int(name) if name.isdigit() else 0
 
 
-def _first(reports: Iterable[str], evaluations: Iterable[str]) -> dict[str, float]:
+def _first(reports: Iterable[str], evaluations: Sequence[str]) -> dict[str, float]:
     """The first metrics that can be read."""
-    return next((found for place in reports if (found := _of_report(place))), {}) or next(
-        (found for place in evaluations if (found := _of_evaluation(place))), {}
-    )
+    found = next((metrics for place in reports if (metrics := _of_report(place))), {})
+    errors: list[InputError] = []
+    for place in () if found else evaluations:
+        try:
+            found = _of_evaluation(place)
+        except InputError as error:
+            errors.append(error)
+        if found:
+            return found
+    if errors and not found:
+        raise errors[0]
+    return found
 
 
 def _of_report(place: str) -> dict[str, float]:

@@ -26,6 +26,9 @@ SERVING_SIGNATURE_FILE = "serving.sig"
 """Signature of what is served of it: the folder that Pusher copies. It lies in the copy as ``model.sig``."""
 STATEMENT_FILE = "provenance.dsse.json"
 
+WHOLE_FOLDER = "."
+"""Path of a change of which it is not known which file it is in."""
+
 Role = Literal["model", "upstream", "related"]
 """The model itself; what it was made of; what else was connected, such as its evaluation."""
 Value = str | int | bool | None
@@ -241,15 +244,15 @@ class Change(Model):
     source: str | None = None
     """Id of the raw input."""
     path: str
-    """Of the file."""
+    """Of the file; ``.`` where it is only known that something below the folder is."""
     kind: Literal["changed", "missing", "added", "renamed"]
     """What happened to it."""
     renamed_to: str | None = None
     """Where the same bytes lie now."""
     before: str | None = None
-    """sha256 that was seen."""
+    """sha256 that was seen; of a whole folder, the digest over its files."""
     now: str | None = None
-    """sha256 that is there."""
+    """What is there."""
     seen: str = ""
     """When it was last seen as it was: it changed after that."""
     seen_in: str = ""

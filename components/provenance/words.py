@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tfx_trust.components.provenance.chain import EDITED
-from tfx_trust.components.provenance.record import ArtifactEntry, Change, Record, SourceEntry, Unknown
+from tfx_trust.components.provenance.record import (
+    WHOLE_FOLDER,
+    ArtifactEntry,
+    Change,
+    Record,
+    SourceEntry,
+    Unknown,
+)
 from tfx_trust.components.report import Estimate, Finding, Severity, as_sentence
 
 _NAMED = 3
@@ -24,7 +31,7 @@ def tampered(entry: ArtifactEntry, changes: Sequence[Change]) -> Finding:
         severity=Severity.FAIL,
         subject=f"{entry.type} {entry.id}",
         statistic=_share(len(changes), len(entry.files)),
-        message=f"{entry.type} {entry.id} is not what was made: {first.path} {_done(first)} "
+        message=f"{entry.type} {entry.id} is not what was made: {_named(first)} {_done(first)} "
         f"{_when(first)}{more}.",
         remedy="Find out who wrote there. Do not use this model: make the artifact, and all that came after "
         "it, anew.",
@@ -183,6 +190,10 @@ def made_afterwards() -> Finding:
     )
 
 
+def _named(change: Change) -> str:
+    return "something in it" if change.path == WHOLE_FOLDER else change.path
+
+
 def _done(change: Change) -> str:
     if change.renamed_to:
         return f"was renamed to {change.renamed_to}"
@@ -194,6 +205,8 @@ def _done(change: Change) -> str:
 
 
 def _when(change: Change) -> str:
+    if change.path == WHOLE_FOLDER:
+        return f"since {change.seen}, by {change.seen_in}"
     if change.seen and change.found:
         return f"after {change.seen}, when it was last seen as it was, and before {change.found}"
     return f"before {change.found}" if change.found else "at a time that is not known"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfx_trust.components.provenance.exports import _common as common
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.record import ExecutionEntry, Record
 
 # What an execution does, by a word in the name of its component.

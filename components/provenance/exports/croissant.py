@@ -12,8 +12,8 @@ import urllib.parse
 from typing import Any
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.config import SourceDeclaration
-from tfx_trust.components.provenance.exports import _common as common
 from tfx_trust.components.provenance.exports._columns import ROWS, columns_of
 from tfx_trust.components.provenance.hashing import digest_files
 from tfx_trust.components.provenance.record import FileEntry, Record, SourceEntry

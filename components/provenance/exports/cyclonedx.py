@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.config import SourceDeclaration
-from tfx_trust.components.provenance.exports import _common as common
 from tfx_trust.components.provenance.exports._formulation import formulation_of
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,

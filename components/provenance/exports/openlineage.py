@@ -12,7 +12,7 @@ import json
 import urllib.parse
 from typing import Any
 
-from tfx_trust.components.provenance.exports import _common as common
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,
     ExecutionEntry,

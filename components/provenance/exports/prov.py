@@ -11,7 +11,7 @@ import os
 import re
 from typing import Any
 
-from tfx_trust.components.provenance.exports import _common as common
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.keys import key_id, load_public
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,

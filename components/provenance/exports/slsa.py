@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.provenance.exports import _common as common
+from tfx_trust.components.provenance import naming as common
 from tfx_trust.components.provenance.record import STATEMENT_FILE, Record
 from tfx_trust.components.provenance.statement import statement_of
 

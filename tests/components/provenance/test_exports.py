@@ -8,7 +8,7 @@ from records import ODD_TEXTS, census_like, changed, minimal, odd_records
 
 from tfx_trust.components.errors import UsageError
 from tfx_trust.components.provenance.exports import FORMATS, export
-from tfx_trust.components.provenance.exports._common import (
+from tfx_trust.components.provenance.naming import (
     address_of,
     address_of_repository,
     identifier,
