@@ -55,7 +55,8 @@ def command(
     reporting.check_writable(json_file)
     moved = options.prefixes(rewrite)
     sides = _Sides(metadata, moved, evaluations)
-    records = [sides.record(name) for name in (first, second)]
+    with reporting.quiet_tensorflow():
+        records = [sides.record(name) for name in (first, second)]
     found = diff(
         records[0].record,
         records[1].record,
@@ -107,7 +108,7 @@ class _Sides:
             )
         record = Record.load(name)
         metrics = metrics_beside(record, rewrite=self._rewrite, evaluations=self._evaluations)
-        return _Known(record, name, metrics)
+        return _Known(self._moved(record), name, metrics)
 
     def _in_store(self, name: str, place: str) -> _Known:
         from tfx_trust.components.mlmd import open_store
@@ -125,12 +126,27 @@ class _Sides:
         metrics = metrics_in_store(self._store, model, rewrite=self._rewrite, evaluations=self._evaluations)
         found = self._recorded.record_of(model.id)
         if found is not None:
-            return _Known(found[0], found[1], metrics)
+            return _Known(self._moved(found[0]), found[1], metrics)
         with options.hashing(f"reading what model {model.id} came from") as progress:
             record = build_record(
                 self._store, model, ProvenanceSettings(), rewrite=self._rewrite, progress=progress
             )
         return _Known(record.sealed(), "the metadata store, and files as they are now", metrics)
+
+    def _moved(self, record: Record) -> Record:
+        """The record with the places where things lie now."""
+        from tfx_trust.components.mlmd import rewritten
+
+        def now(place: str) -> str:
+            return rewritten(place, self._rewrite)
+
+        return record.model_copy(
+            update={
+                "artifacts": [item.model_copy(update={"uri": now(item.uri)}) for item in record.artifacts],
+                "sources": [item.model_copy(update={"place": now(item.place)}) for item in record.sources],
+                "schemas": {now(uri): digest for uri, digest in record.schemas.items()},
+            }
+        )
 
 
 # What is told
