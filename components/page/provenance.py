@@ -28,7 +28,7 @@ LEGAL_BASES = {
     "vital_interests": "vital interests",
     "public_task": "public task",
     "legitimate_interests": "legitimate interests",
-    "not_personal_data": "no personal data",
+    "not_personal_data": "identifies nobody, as declared",
 }
 REASONS = {
     "read_anew": "new data: it was read anew since",

@@ -19,6 +19,7 @@ from tfx_trust.components.provenance.report import (
     Signature,
     SourceSummary,
 )
+from tfx_trust.components.provenance.unknowns import GRAVE
 
 READABLE = 30
 """Nodes that a picture shows one by one; of more, those that are alike are shown as one."""
@@ -101,7 +102,7 @@ def _summary(source: SourceEntry) -> SourceSummary:
 
 
 def _nodes(record: Record) -> dict[str, LineageNode]:
-    unknown = {item.subject for item in record.unknowns}
+    unknown = {item.subject for item in record.unknowns if item.what in GRAVE}
     changed = {item.artifact for item in record.changes if item.artifact is not None}
     altered = {
         item.source for item in record.changes if item.source is not None and item.reason != "read_anew"

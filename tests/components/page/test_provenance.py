@@ -203,7 +203,7 @@ def test_sources_are_told_with_what_is_declared_of_them(pages: dict[str, str]) -
     for said in (
         "UCI Adult files that were read: /data/risk/census",
         "Publisher UCI Machine Learning Repository",
-        "CC-BY-4.0 31 December 2027 age, sex, race, income no personal data 2 6.0 MB",
+        "CC-BY-4.0 31 December 2027 age, sex, race, income identifies nobody, as declared 2 6.0 MB",
         "/data/risk/census/source.yaml",
         "Nothing is declared",
     ):

@@ -142,7 +142,11 @@ def test_what_changed_and_what_is_not_known_is_marked() -> None:
                 Change(source="source:1", path="b", kind="changed", reason="same_size"),
                 Change(source="source:2", path="b", kind="changed", reason="read_anew"),
             ],
-            "unknowns": [Unknown(what="seed", subject="execution:4", why="x")],
+            # That there is no seed is worth knowing, and no gap in the lineage.
+            "unknowns": [
+                Unknown(what="code", subject="execution:4", why="x"),
+                Unknown(what="seed", subject="execution:3", why="x"),
+            ],
         }
     )
     nodes, _ = lineage_picture(record)
