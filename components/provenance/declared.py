@@ -8,11 +8,10 @@ from tfx_trust.components.provenance.declarations import Declared, declarations_
 from tfx_trust.components.provenance.graph import Graph
 from tfx_trust.components.provenance.hashing import digest_folder
 from tfx_trust.components.provenance.masking import mask_text
+from tfx_trust.components.provenance.origins import DECLARATIONS
 from tfx_trust.components.provenance.record import SourceEntry
 from tfx_trust.components.provenance.recorded import DeclaredSource, Recorded
 from tfx_trust.components.provenance.sources import files_of
-
-DECLARATIONS = "TrustSourceDeclarations"
 
 
 @dataclass(frozen=True)

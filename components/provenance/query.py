@@ -25,6 +25,7 @@ from tfx_trust.components.provenance.graph import EXAMPLES, Graph, Reached
 from tfx_trust.components.provenance.lineage import PUSHED_MODEL
 from tfx_trust.components.provenance.masking import mask_text
 from tfx_trust.components.provenance.model_data import data_of
+from tfx_trust.components.provenance.origins import DECLARATIONS
 from tfx_trust.components.provenance.recorded import Recorded
 from tfx_trust.components.provenance.snapshots import RECORD, SNAPSHOT
 from tfx_trust.components.provenance.subject_index import index_files, look_up, read_index
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["data_of", "impact", "models_from", "subject"]
 
 # They tell of files and verdicts, and hold nothing of the data.
-_EVIDENCE = (BLESSING, SNAPSHOT, RECORD, "TrustSourceDeclarations", "TrustReleaseReport", "TrustPushReport")
+_EVIDENCE = (BLESSING, SNAPSHOT, RECORD, DECLARATIONS, "TrustReleaseReport", "TrustPushReport")
 _LEARNED = {
     "trained": "learned from it",
     "model": "was built on a model that learned from it",

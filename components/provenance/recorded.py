@@ -15,6 +15,7 @@ from typing import Any
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.provenance.carrying import read_file
+from tfx_trust.components.provenance.chain import MODEL_ID
 from tfx_trust.components.provenance.config import SourceDeclaration
 from tfx_trust.components.provenance.graph import Graph
 from tfx_trust.components.provenance.record import RECORD_FILE, Record
@@ -27,8 +28,6 @@ from tfx_trust.components.provenance.snapshots import (
     SNAPSHOT_FILE,
 )
 
-_MODEL_ID = "model_id"
-"""Custom property of a record's artifact."""
 _FILES = {RECORD: (RECORD_FILE, RECORD_DIGEST), SNAPSHOT: (SNAPSHOT_FILE, SNAPSHOT_DIGEST)}
 
 
@@ -149,7 +148,7 @@ class Recorded:
         finished.sort(key=lambda item: (item.created, item.id))
         found = []
         for item in finished:
-            digest, model = item.properties.get(_FILES[item.type][1]), item.properties.get(_MODEL_ID)
+            digest, model = item.properties.get(_FILES[item.type][1]), item.properties.get(MODEL_ID)
             found.append(
                 _Holder(
                     kind=item.type,
