@@ -137,9 +137,10 @@ def _read_record(found: Authenticity) -> None:
     try:
         found.record = _usable(Record.of_bytes(content, f"{found.folder}/{RECORD_FILE}"))
     except InputError as error:
+        is_other = is_other_version(version_of(content))
         was_record = looks_like_record(content) or found.content.keys() - {RECORD_FILE}
-        if sealed or not was_record:
-            what: What = "version" if is_other_version(version_of(content)) else "unreadable"
+        if sealed or is_other or not was_record:
+            what: What = "version" if is_other else "unreadable"
             found.unchecked(what, RECORD_FILE, str(error), "Give the folder of a record of this version.")
             return
     if not sealed:

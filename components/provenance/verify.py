@@ -119,7 +119,7 @@ def _check_record(
     problems = [*outcome.problems, *code_problems(record, rewrite, result.checked, result.notes)]
     problems += chain_problems(record, rewrite, result.checked)
     if model is not None:
-        problems += _carried_problems(found, model)
+        problems += _carried_problems(found, model, result.notes)
         problems = _excused(problems, record, result)
     result.add(problems)
     if recorded.tree is None:
@@ -209,9 +209,29 @@ def _source(source: SourceEntry, rewrite: Prefixes) -> Expected:
     return Expected(source.id, name, moved.place, source.files, _REMEDIES["source"], paths=paths)
 
 
-def _carried_problems(found: Authenticity, model: str) -> Iterable[Problem]:
-    """What a pushed copy carries has to be what lies in the folder of the record."""
+def _another_record(found: Authenticity, folder: str) -> str | None:
+    """A note, if what lies there is sound, and another record of the same model."""
+    carried = examine(folder, None)
+    if found.record is None or carried.record is None or carried.record.digest == found.record.digest:
+        return None
+    if any(problem.kind == "tampered" for problem in carried.problems):
+        return None
+    if serving_files(carried.record) != serving_files(found.record):
+        return None
+    signer = key_id(carried.public) if carried.public is not None and carried.holding else "nobody"
+    return (
+        f"the copy carries another record of the same model, {carried.record.digest[:12]}, signed by "
+        f"{signer}; check it by itself: {folder}"
+    )
+
+
+def _carried_problems(found: Authenticity, model: str, notes: list[str]) -> Iterable[Problem]:
+    """What a pushed copy carries has to be what lies in the folder of the record, or another record of it."""
     if found.is_carried and model == found.folder[: -len(CARRY_FOLDER)].rstrip("/"):
+        return
+    another = _another_record(found, f"{model.rstrip('/')}/{CARRY_FOLDER}")
+    if another is not None:
+        notes.append(another)
         return
     for path in sorted(CARRIED):
         name = path.rpartition("/")[2]

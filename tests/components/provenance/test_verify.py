@@ -278,6 +278,42 @@ def test_a_file_among_those_that_a_pushed_copy_carries_counts_as_added(world, pu
     assert told(found) == [("added", "artifact:15")] * 2
 
 
+@pytest.fixture
+def another(tmp_path, world):
+    """Another record of the same model, as whoever asks the metadata store afterwards makes it."""
+    folder = tmp_path / "another"
+    record = changed(world.record, environment=None)
+    write_record(record, folder, load_private(world.private))
+    return folder
+
+
+def test_a_copy_may_carry_another_record_of_the_same_model(world, pushed, another):
+    found = verify(another, model=pushed, public_key=world.public)
+
+    assert (found.status, found.problems) == (0, [])
+    assert any("another record of the same model" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", ["record.json", "model.sig", "provenance.dsse.json"])
+def test_another_record_that_a_copy_carries_has_to_be_sound(world, pushed, another, name):
+    place = pushed / "assets.extra/provenance" / name
+    place.write_bytes(place.read_bytes().replace(b"e", b"f", 1))
+
+    found = verify(another, model=pushed, public_key=world.public)
+
+    assert found.status == 3
+    assert str(place) in {problem.path for problem in found.problems}
+
+
+def test_a_record_that_a_copy_carries_of_another_model_is_found(tmp_path, world, pushed, another):
+    record = Record.load(pushed / "assets.extra/provenance")
+    model = record.artifact(record.model)
+    model.files[0].sha256 = "0" * 64
+    write_record(record.sealed(), pushed / "assets.extra/provenance")
+
+    assert verify(another, model=pushed).status == 3
+
+
 def test_a_link_in_the_place_of_what_a_copy_carries_is_found(world, pushed):
     carried = pushed / "assets.extra/provenance/record.json"
     carried.unlink()
@@ -432,6 +468,19 @@ def test_a_record_of_a_newer_version_is_unchecked(tmp_path):
 
     assert (found.status, told(found)) == (4, [("version", "record.json")])
     assert "schema_version is 2.0" in found.problems[0].message
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_whatever_else_is_wrong_a_newer_version_is_told(unsigned, beside):
+    place = unsigned.folder / "record.json"
+    place.write_bytes(place.read_bytes().replace(b'"schema_version":"1.0"', b'"schema_version":"2.0"'))
+    if not beside:
+        for name in ("report.json", "report.html"):
+            (unsigned.folder / name).unlink()
+
+    found = verify(unsigned.folder)
+
+    assert (found.status, told(found)) == (4, [("version", "record.json")])
 
 
 def test_a_record_without_its_model_is_no_record(tmp_path):
