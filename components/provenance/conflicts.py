@@ -215,7 +215,8 @@ def _retention(item: Spoken, today: datetime.date) -> Iterator[Finding]:
         yield item.finding(
             "retention_near",
             Severity.WARN,
-            f"{item.name} must be gone after {last}, in {_days(left)}, and so must what was made of it.",
+            f"{item.name} must be gone after {last}, {f'in {_days(left)}' if left else 'which is today'}, "
+            "and so must what was made of it.",
             f"Plan a model without it, or ask {item.whom} for longer.",
             threshold=RETENTION_NEAR_DAYS,
             statistic=Estimate(value=left),

@@ -113,6 +113,8 @@ def parse(content: bytes, path: str) -> list[Declared]:
         raise InputError(f"{path}{_line(error)}: {error.problem}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}{_line(error)}: not YAML: {_problem(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; a declaration is a mapping of fields") from None
     items = given if isinstance(given, list) else [given]
     if given is None or not items:
         raise InputError(f"{path}: no declaration in it; fill in at least its name")
@@ -229,6 +231,20 @@ class _Loader(yaml.SafeLoader):
         letter: [(tag, pattern) for tag, pattern in pairs if tag == "tag:yaml.org,2002:null"]
         for letter, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    yaml_constructors = {
+        tag: yaml.SafeLoader.yaml_constructors[tag]
+        for tag in (None, *(f"tag:yaml.org,2002:{kind}" for kind in ("null", "str", "seq", "map")))
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node; none that stands for another: a few lines of these are more than any memory holds."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                problem=f"the alias *{event.anchor} stands for what is written elsewhere; write it out",
+                problem_mark=event.start_mark,
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping, in which no field is given twice."""

@@ -48,6 +48,8 @@ _NAMED = 3
 
 _WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
+_TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^/\]]+\])")
+
 _Rank = tuple[int, ...]
 
 
@@ -219,17 +221,35 @@ def _compiled(pattern: str, folder: str | None) -> re.Pattern[str]:
 
 def _as_expression(pattern: str) -> str:
     """A pattern of the shell as a regular expression: ``*`` is part of a name, ``**`` any folders."""
-    parts = []
-    for part in re.split(r"(\*\*/|\*\*|\*|\?|\[[^/\]]+\])", pattern):
-        if part in _WILDCARDS:
-            parts.append(_WILDCARDS[part])
-        elif part.startswith("[") and part.endswith("]") and len(part) > 2:
-            negated = part[1] in "!^"
-            inner = part[1 + negated : -1].replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
-            parts.append(f"[{'^' * negated}{inner}]")
-        else:
-            parts.append(re.escape(part))
+    tokens = [token for token in _TOKEN.split(re.sub(r"\*{3,}", "**", pattern)) if token]
+    parts: list[str] = []
+    star = None
+    for token in tokens:
+        if token == "*":
+            if star is not None:
+                # What lies between two stars of one name is best found as early as may be, and never sought
+                # anew: else ten stars take years.
+                between = "".join(parts[star + 1 :])
+                parts[star:] = [f"(?=(?P<s{star}>[^/]*?{between}))(?P=s{star})"]
+            star = len(parts)
+        elif "/" in token or token == "**":
+            star = None
+        parts.append(_WILDCARDS.get(token) or _one_of(token) or re.escape(token))
     return "".join(parts)
+
+
+def _one_of(token: str) -> str | None:
+    """A choice of letters in brackets; none where it is no such choice, or cannot be, as ``[z-a]``."""
+    if not (token.startswith("[") and token.endswith("]") and len(token) > 2):
+        return None
+    negated = token[1] in "!^"
+    inner = re.sub(r"([\\\[^&~|])", r"\\\1", token[1 + negated : -1])
+    expression = f"[{'^' * negated}{inner}]"
+    try:
+        re.compile(expression)
+    except re.error:
+        return None
+    return expression
 
 
 def _absolute(place: str) -> str:

@@ -95,7 +95,7 @@ _RULES = (
         "the elements in the name; https://creativecommons.org/share-your-work/cclicenses/",
     ),
     _Rule(
-        r"CC0-1\.0|CC-PDDC|CC-PDM-1\.0|PDDL-1\.0|Unlicense|0BSD|MIT-0|WTFPL|DL-DE-ZERO-2\.0|NIST-PD(-fallback)?"
+        r"CC0-1\.0|CC-PDDC|CC-PDM-1\.0|PDDL-1\.0|Unlicense|0BSD|MIT-0|WTFPL|DL-DE-ZERO-2\.0|NIST-PD"
         r"|SAX-PD(-2\.0)?|NCBI-PD|NTIA-PD|blessing",
         FREE,
         "their texts: rights are given up, or asked for in no way",
@@ -131,7 +131,7 @@ _RULES = (
         r"MIT|MIT-CMU|X11|ISC|BSD-1-Clause|BSD-2-Clause(-Patent|-Views)?|BSD-3-Clause(-Clear|-LBNL)?"
         r"|BSD-4-Clause(-UC)?|Apache-1\.0|Apache-1\.1|Apache-2\.0|Zlib|BSL-1\.0|NCSA|PostgreSQL|PSF-2\.0"
         r"|Python-2\.0(\.1)?|CNRI-Python|UPL-1\.0|AFL-\d\.\d|ECL-[12]\.0|BlueOak-1\.0\.0|MulanPSL-[12]\.0|HPND"
-        r"|Unicode-3\.0|Unicode-DFS-201[56]|Unicode-TOU|W3C|OpenSSL|CECILL-B|curl|libtiff|Libpng|libpng-2\.0"
+        r"|Unicode-3\.0|Unicode-DFS-201[56]|W3C|OpenSSL|CECILL-B|curl|libtiff|Libpng|libpng-2\.0"
         r"|HDF5|NetCDF|CERN-OHL-P-2\.0|OFFIS|ICU",
         _NOTICE,
         "their texts: any use, with the notices kept",
@@ -212,7 +212,7 @@ def passes_as(identifier: str, known: frozenset[str]) -> frozenset[str]:
             if ending == "-or-later":
                 found |= _gnu(stem, version)
             for name, least in _FURTHER.get(f"{stem}-{version}-only", ()):
-                found |= _gnu(name, max(least, version) if ending == "-or-later" else least)
+                found |= _gnu(name, least)
         elif _later_allowed(identifier, stem, version) and (not ending or _SHARE_ALIKE.fullmatch(stem)):
             found |= {name for name in known if _later(name, stem, version)}
     for name, least in _FURTHER.get(base, ()):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
+from tfx_trust.components.provenance.config import SourceDeclaration
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,
     ExecutionEntry,
@@ -84,6 +85,13 @@ def filled(content: Mapping[str, Any]) -> dict[str, Any]:
 def told(items: Sequence[str] | None) -> list[str]:
     """A declared list: that there is nothing on it is something told, unlike that there is none."""
     return ["none"] if items is not None and not items else list(items or [])
+
+
+def legal_basis(declared: SourceDeclaration) -> str | None:
+    """On which ground the data about people are used, as a sentence; none where it is not declared."""
+    if declared.legal_basis == "not_personal_data":
+        return "It is declared that nobody can be identified by them."
+    return declared.legal_basis and f"Legal basis: {declared.legal_basis.replace('_', ' ')}."
 
 
 def identifier(*parts: str | int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tfx_trust.components.page.words import when
 from tfx_trust.components.provenance.chain import EDITED
 from tfx_trust.components.provenance.record import (
     WHOLE_FOLDER,
@@ -91,7 +92,7 @@ def source_changed(source: SourceEntry, changes: Sequence[Change]) -> Finding:
     """A raw input has other bytes than in the record before."""
     name = source.declaration.name if source.declaration else source.place
     reasons = {change.reason for change in changes}
-    since = next((change.seen for change in changes if change.seen), "the time of the record before")
+    since = next((when(change.seen) for change in changes if change.seen), "the time of the record before")
     differing = f"{_files(len(changes))} ({_names(change.path for change in changes)})"
     severity, remedy = Severity.WARN, ""
     if "after_reading" in reasons:
@@ -107,7 +108,7 @@ def source_changed(source: SourceEntry, changes: Sequence[Change]) -> Finding:
         remedy = "Ask whoever keeps the data whether they were meant to be exchanged."
     else:
         severity = Severity.INFO
-        message = f"{name} holds other data than at {since}, in {differing}; they were read anew."
+        message = f"{name} holds other data since {since}, in {differing}; they were read anew."
     return Finding(
         check="source_changed",
         severity=severity,
@@ -206,10 +207,11 @@ def _done(change: Change) -> str:
 
 def _when(change: Change) -> str:
     if change.path == WHOLE_FOLDER:
-        return f"since {change.seen}, by {change.seen_in}"
+        return f"since {when(change.seen)}, by {change.seen_in}"
     if change.seen and change.found:
-        return f"after {change.seen}, when it was last seen as it was, and before {change.found}"
-    return f"before {change.found}" if change.found else "at a time that is not known"
+        last, found = when(change.seen), when(change.found)
+        return f"after {last}, when it was last seen as it was, and before {found}"
+    return f"before {when(change.found)}" if change.found else "at a time that is not known"
 
 
 def _share(count: int, of: int) -> Estimate:

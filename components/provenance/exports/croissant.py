@@ -129,8 +129,9 @@ def _declared(declared: SourceDeclaration) -> _Json:
     told = list(personal or [])
     if personal is not None and not personal:
         told = ["No personal data."]
-    if declared.legal_basis:
-        told.append(f"Legal basis: {declared.legal_basis}.")
+    basis = common.legal_basis(declared)
+    if basis and personal != []:
+        told.append(basis)
     if declared.consent:
         told.append(f"Consent: {declared.consent}")
     return {

@@ -161,11 +161,10 @@ def _risks(record: Record, declared: Iterable[SourceDeclaration]) -> list[_Json]
     risks = []
     for item in declared:
         if item.personal_data:
-            grounds = [f"legal basis: {item.legal_basis}"] if item.legal_basis else []
-            grounds += [item.consent] if item.consent else []
+            consent = f"Consent: {item.consent}" if item.consent else None
             risk = {
-                "name": f"{item.name} holds personal data: {', '.join(item.personal_data)}",
-                "mitigationStrategy": "; ".join(grounds),
+                "name": f"{item.name} holds data about people: {', '.join(item.personal_data)}",
+                "mitigationStrategy": " ".join(filter(None, (common.legal_basis(item), consent))),
             }
             risks.append(common.filled(risk))
     names = {source.id: common.source_name(source) for source in record.sources}

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import posixpath
 import re
 from pathlib import Path
 
@@ -98,6 +99,12 @@ def test_a_day_may_stand_in_quotes() -> None:
     assert parsed('name: x\nissued: "1996-05-01"')[0].issued == datetime.date(1996, 5, 1)
 
 
+# Nine lists of nine lists of nine …: eight lines that are 43 million texts.
+BOMB = "name:\n- &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &a{number + 1} [{', '.join([f'*a{number}'] * 9)}]\n" for number in range(7)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -124,6 +131,11 @@ def test_a_day_may_stand_in_quotes() -> None:
         ("name: 'x", "/data/source.yaml, line 1: not YAML"),
         ("\t- x", "/data/source.yaml, line 1: not YAML"),
         ("name: !!python/object/apply:os.getcwd []", "could not determine a constructor for the tag"),
+        ("name: !!int x", "could not determine a constructor for the tag"),
+        ("name: !!timestamp x", "could not determine a constructor for the tag"),
+        ("[" * 5_000, "nested too deeply"),
+        ("{a: " * 3_000, "nested too deeply"),
+        (BOMB, "/data/source.yaml, line 3: not YAML: the alias *a0 stands for what is written elsewhere"),
     ],
 )
 def test_an_error_names_the_file_the_field_and_what_is_allowed(text: str, expected: str) -> None:
@@ -283,6 +295,10 @@ def test_a_declaration_of_one_file_covers_nothing_else() -> None:
         ("./train", "/data/train/a.csv", True),
         ("gs://bucket/*/a.csv", "gs://bucket/train/a.csv", True),
         ("gs://bucket", "gs://bucket/train/a.csv", True),
+        ("/data/t*a*n/*.csv", "/data/train/a.csv", True),
+        ("/data/[z-a]", "/data/train/a.csv", False),
+        ("/data/[z-a]", "/data/[z-a]/a.csv", True),
+        ("/data/[a&&b]*", "/data/&/a.csv", True),
     ],
 )
 def test_patterns_are_those_of_the_shell(pattern: str, path: str, fits: bool) -> None:
@@ -290,6 +306,40 @@ def test_patterns_are_those_of_the_shell(pattern: str, path: str, fits: bool) ->
     found = match([source(name, place=place)], [settings("x", pattern)])
     assert (names(found) == ["x"]) is fits
     assert (("declaration_unused", "x") in told(found)) is not fits
+
+
+@given(st.text("ab*?/", min_size=1, max_size=8), st.text("ab/", min_size=1, max_size=8))
+def test_wildcards_fit_what_the_slow_twin_says(pattern: str, name: str) -> None:
+    path = f"/d/e/{posixpath.normpath(name).strip('/') or 'a'}"
+    found = match([source(path[3:], place="/d")], [settings("x", f"/d/{pattern}")])
+    shell = posixpath.normpath(f"/d/{pattern}")
+    ends = [number for number, letter in enumerate(path) if letter == "/" and number] + [len(path)]
+    assert (names(found) == ["x"]) is any(fits_slowly(shell, path[:end]) for end in ends)
+
+
+def fits_slowly(pattern: str, text: str) -> bool:
+    if not pattern:
+        return not text
+    if pattern.startswith("***"):
+        return fits_slowly(pattern[1:], text)
+    if pattern.startswith("**/"):
+        folders = [number + 1 for number, letter in enumerate(text) if letter == "/" and number]
+        return any(fits_slowly(pattern[3:], text[end:]) for end in [0, *folders])
+    if pattern.startswith("**"):
+        return any(fits_slowly(pattern[2:], text[number:]) for number in range(len(text) + 1))
+    if pattern.startswith("*"):
+        name = text.partition("/")[0]
+        return any(fits_slowly(pattern[1:], text[number:]) for number in range(len(name) + 1))
+    fits = bool(text) and (text[0] == pattern[0] or (pattern[0] == "?" and text[0] != "/"))
+    return fits and fits_slowly(pattern[1:], text[1:])
+
+
+@pytest.mark.parametrize("pattern", ["*" * 40 + "b", "*a" * 20 + "b", "**/" * 12 + "b", "**" * 20 + "b"])
+def test_a_pattern_of_many_wildcards_does_not_take_for_ever(pattern: str) -> None:
+    found = match(
+        [source("a" * 60, place="/data/" + "/".join(["a"] * 12))], [settings("x", f"/data/{pattern}")]
+    )
+    assert names(found) == [None]
 
 
 @pytest.mark.parametrize(

@@ -143,3 +143,17 @@ def test_a_changed_record_has_other_names_of_its_own() -> None:
     other = changed(record, run="another")
     for format in ("prov", "cyclonedx"):
         assert export(record, format) != export(other, format)
+
+
+def test_what_identifies_nobody_is_not_called_personal_data() -> None:
+    record = census_like()
+    source = record.sources[0]
+    assert source.declaration is not None
+    declared = source.declaration.model_copy(update={"legal_basis": "not_personal_data", "consent": None})
+    record = record.model_copy(
+        update={"sources": [source.model_copy(update={"declaration": declared}), *record.sources[1:]]}
+    )
+    for format in ("cyclonedx", "croissant"):
+        (text, *_) = export(record, format).values()
+        assert "It is declared that nobody can be identified by them." in text
+        assert "holds personal data" not in text

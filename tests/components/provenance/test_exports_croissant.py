@@ -118,7 +118,11 @@ def test_declared_facts_have_their_places(census: Dataset) -> None:
     assert census["rai:dataCollection"].startswith("Extracted from")
     assert census["rai:dataLimitations"] == "Incomes of 1994, of one country."
     assert census["rai:dataUseCases"] == ["research"]
-    assert census["rai:personalSensitiveInformation"][:2] == ["age", "sex"]
+    assert census["rai:personalSensitiveInformation"][:3] == [
+        "age",
+        "sex",
+        "Legal basis: legitimate interests.",
+    ]
     assert "2030-12-31" in census["rai:dataReleaseMaintenancePlan"]
 
 

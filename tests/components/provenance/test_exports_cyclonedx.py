@@ -120,8 +120,8 @@ def test_the_subject_is_the_model_with_its_files_and_its_card() -> None:
     assert card["considerations"]["useCases"] == ["research"]
     assert card["considerations"]["technicalLimitations"] == ["Incomes of 1994, of one country."]
     (risk,) = card["considerations"]["ethicalConsiderations"]
-    assert risk["name"] == "UCI Adult holds personal data: age, sex"
-    assert "legitimate_interests" in risk["mitigationStrategy"]
+    assert risk["name"] == "UCI Adult holds data about people: age, sex"
+    assert risk["mitigationStrategy"].startswith("Legal basis: legitimate interests. Consent: Answers")
 
 
 def test_the_model_has_the_licence_of_its_use_and_data_those_of_their_declarations() -> None:

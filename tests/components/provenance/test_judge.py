@@ -98,6 +98,21 @@ def test_a_file_that_is_not_what_it_was_fails_and_is_named(change: dict[str, Any
     assert found.evidence["seen_in"] == "/snapshots/3"
 
 
+def test_times_stand_in_sentences_as_people_write_them() -> None:
+    seen, later = "2026-11-25T21:43:46+00:00", "2026-11-25T22:05:00+00:00"
+    made = [
+        Change(artifact=1, path="x", kind="changed", before="a", now="b", seen=seen, found=later),
+        Change(source="source:1", path="train.csv", kind="changed", seen=seen, reason="same_size"),
+    ]
+    report = report_of(clean().model_copy(update={"changes": made}))
+    assert (
+        "was changed after 25 November 2026, 21:43 UTC, when it was last seen as it was, and before "
+        "25 November 2026, 22:05 UTC." in finding(report, "tampered").message
+    )
+    assert "exchanged since 25 November 2026, 21:43 UTC, in" in finding(report, "source_changed").message
+    assert finding(report, "tampered").evidence["changes"][0]["seen"] == seen
+
+
 def test_several_changes_of_an_artifact_are_one_finding() -> None:
     made = [Change(artifact=1, path=f"{number}", kind="changed", now="b", found="T2") for number in range(3)]
     found = finding(report_of(clean().model_copy(update={"changes": made})), "tampered")
@@ -142,7 +157,7 @@ def test_artifacts_without_files_could_not_be_checked() -> None:
 @pytest.mark.parametrize(
     ("reason", "severity", "said"),
     [
-        ("read_anew", Severity.INFO, "holds other data than at T1"),
+        ("read_anew", Severity.INFO, "holds other data since T1"),
         ("same_size", Severity.WARN, "bytes of the very same size"),
         ("after_reading", Severity.WARN, "was changed after it was read"),
     ],

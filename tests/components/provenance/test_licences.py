@@ -124,6 +124,7 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
         ("CC-SA-1.0", Terms("allowed", "allowed", "allowed", "allowed", "required")),
         ("NCGL-UK-2.0", Terms("forbidden", "allowed", "allowed", "required", "allowed")),
         # Never assumed.
+        ("Unicode-TOU", Terms()),
         ("BUSL-1.1", Terms()),
         ("SSPL-1.0", Terms()),
         ("LicenseRef-contract-17", Terms()),
@@ -266,6 +267,7 @@ def test_a_clash_names_whose_term_it_is() -> None:
         ("GPL-2.0-only", "GPL-3.0-only", False),
         ("GPL-2.0-only", "GPL-2.0-only WITH Classpath-exception-2.0", False),
         ("LGPL-2.1-only", "GPL-2.0-only", True),
+        ("LGPL-2.1-or-later", "GPL-2.0-only", True),
         ("LGPL-3.0-or-later", "GPL-2.0-only", False),
         ("MPL-2.0", "AGPL-3.0-or-later", True),
         ("ODbL-1.0", "CC-BY-SA-4.0", False),

@@ -301,6 +301,11 @@ def test_purposes_that_are_not_declared_weigh_more_for_personal_data() -> None:
 # Retention
 
 
+def test_the_last_day_is_called_today() -> None:
+    (near,) = [item for item in found([source(1, retention=TODAY)], None) if item.check == "retention_near"]
+    assert f"must be gone after {TODAY}, which is today, and so must" in near.message
+
+
 @pytest.mark.parametrize(
     ("days", "check", "severity"),
     [
