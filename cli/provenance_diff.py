@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How many files of a kind are named; --json has all.
 _NAMED = 8
+# How many characters of a value are shown.
+_SHOWN = 200
 
 
 @options.command("diff")
@@ -190,6 +192,8 @@ def _say_data(heading: str, found: Sequence[DataDiff]) -> None:
             click.echo(f"            B {item.b or '–'}")
         if item.status == "changed" and item.tree_a != item.tree_b:
             click.echo(f"            digest {options.short(item.tree_a)} → {options.short(item.tree_b)}")
+        elif item.status == "changed" and item.tree_a is not None:
+            click.echo("            the same bytes")
         _say_files(item.files)
 
 
@@ -223,8 +227,15 @@ def _say_pairs(heading: str, found: Sequence[Pair]) -> None:
     _heading(heading)
     table = options.table("", "A", "B")
     for item in found:
-        table.add_row(item.name, "–" if item.a is None else item.a, "–" if item.b is None else item.b)
+        table.add_row(item.name, _cut(item.a), _cut(item.b))
     options.console().print(table)
+
+
+def _cut(text: str | None) -> str:
+    """A value in a table; of a long one the beginning, as --json has it whole."""
+    if text is None:
+        return "–"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _rounded(metric: Pair) -> dict[str, str]:

@@ -90,19 +90,10 @@ def hashing(what: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def size_of(size: int) -> str:
-    """Bytes as people read them.
+    """Bytes as people say them, on pages too."""
+    from tfx_trust.components.page.words import size as said
 
-    Examples
-    --------
-    >>> size_of(812), size_of(3_396_205), size_of(5 * 2**30)
-    ('812 B', '3.2 MiB', '5.0 GiB')
-    """
-    value, units = float(size), ("B", "KiB", "MiB", "GiB", "TiB")
-    for unit in units:
-        if value < 1024 or unit == units[-1]:
-            break
-        value /= 1024
-    return f"{size:,} B" if unit == "B" else f"{value:.1f} {unit}"
+    return said(size)
 
 
 def short(digest: str | None) -> str:

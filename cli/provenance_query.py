@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, TypeVar
@@ -145,7 +146,9 @@ def command(
 def _subject_key(path: str | None, env: str | None) -> SubjectKey:
     from tfx_trust.components.provenance.subject_key import SubjectKey
 
-    if (path is None) == (env is None):
+    if path is not None and env is not None:
+        raise UsageError("--subject-key, --subject-key-env: both are given; give one of the two")
+    if path is None and env is None:
         raise UsageError("--subject needs the secret of the index: give --subject-key or --subject-key-env")
     return SubjectKey.load(path=path, env=env)
 
@@ -293,7 +296,9 @@ def _say_origin(answer: Traced) -> None:
         click.echo(f"the data subject, in {len(answer.origin.artifacts)} of the artifacts that are indexed")
     else:
         digest = f", sha256 {origin.digest}" if origin.digest and origin.kind == "file" else ""
-        click.echo(f"{origin.kind} {origin.asked}{digest}")
+        # What was asked may have said itself what it is: span:3, license:MIT.
+        asked = re.sub(f"^({origin.kind}|license):", "", origin.asked)
+        click.echo(f"{origin.kind} {asked}{digest}")
     for source in origin.sources[:_SHOWN]:
         click.echo(f"  source {_source(source)}")
     _say_more(len(origin.sources))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from tfx_trust.cli import provenance_options as options
 from tfx_trust.cli import reporting
 
 if TYPE_CHECKING:
-    from tfx_trust.components.provenance.verification import Problem, Verification
+    from tfx_trust.components.provenance.verification import Verification
 
 _COLOURS = {"tampered": "red", "unchecked": "yellow"}
 
@@ -52,8 +53,13 @@ def command(
 
 
 def _say(found: Verification) -> None:
-    for problem in found.problems:
-        _say_problem(problem)
+    # What to do about all files of an artifact is the same: it is told once.
+    for remedy, problems in itertools.groupby(found.problems, key=lambda problem: problem.remedy):
+        for problem in problems:
+            kind = click.style(f"{problem.kind:<9}", fg=_COLOURS[problem.kind])
+            click.echo(f"{kind}  {problem.subject}  {problem.message}")
+        if remedy:
+            click.echo(f"{'':11}What to do: {remedy}")
     words = {0: ("intact", "green"), 3: ("tampered with", "red"), 4: ("not all checked", "yellow")}
     told, colour = words[found.status]
     checked = found.checked
@@ -67,13 +73,6 @@ def _say(found: Verification) -> None:
     click.echo(f"signatures that hold  {signed}{key}")
     for note in found.notes:
         click.echo(f"note  {note}")
-
-
-def _say_problem(problem: Problem) -> None:
-    kind = click.style(f"{problem.kind:<9}", fg=_COLOURS[problem.kind])
-    click.echo(f"{kind}  {problem.subject}  {problem.message}")
-    if problem.remedy:
-        click.echo(f"{'':11}What to do: {problem.remedy}")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of every report and settings file: ``python -m tfx_trust.schemas.generate``."""
+"""Writes the JSON Schema of every report, answer and settings file: ``python -m tfx_trust.schemas.generate``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from tfx_trust.components.mitigation.config import ReweighSettings, TunerSetting
 from tfx_trust.components.mitigation.report import MitigationReport
 from tfx_trust.components.privacy.config import AuditSettings, PrivacySettings, PrivateTrainingSettings
 from tfx_trust.components.privacy.report import AuditReport, PrivacyReport
+from tfx_trust.components.provenance.answers import Answers
 from tfx_trust.components.provenance.config import ProvenanceSettings, SourceDeclaration
+from tfx_trust.components.provenance.differences import Diff
 from tfx_trust.components.provenance.record import Record
 from tfx_trust.components.provenance.report import ProvenanceReport, PushReport
+from tfx_trust.components.provenance.verification import Verification
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.components.release.report import ReleaseReport
 from tfx_trust.components.report import Report
@@ -37,14 +40,19 @@ DOCUMENTS: dict[str, type[pydantic.BaseModel]] = {
     "privacy-report": PrivacyReport,
     "privacy-settings": PrivacySettings,
     "privacy-training-settings": PrivateTrainingSettings,
+    "provenance-answers": Answers,
     "provenance-declaration": SourceDeclaration,
+    "provenance-diff": Diff,
     "provenance-push-report": PushReport,
     "provenance-record": Record,
     "provenance-report": ProvenanceReport,
     "provenance-settings": ProvenanceSettings,
+    "provenance-verification": Verification,
     "release-report": ReleaseReport,
     "release-policy": ReleasePolicy,
 }
+# Of these the form that is written is told; of settings that which is read.
+_WRITTEN = (Report, Record, Answers, Diff, Verification)
 
 
 def generate() -> dict[str, str]:
@@ -54,7 +62,7 @@ def generate() -> dict[str, str]:
     """
     texts = {}
     for name, document in DOCUMENTS.items():
-        mode = "serialization" if issubclass(document, (Report, Record)) else "validation"
+        mode = "serialization" if issubclass(document, _WRITTEN) else "validation"
         schema = document.model_json_schema(mode=mode)  # type: ignore[arg-type]
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
         texts[f"{name}.schema.json"] = json.dumps(schema, indent=2) + "\n"

@@ -16,6 +16,7 @@ from tfx_trust.components.provenance.differences import (
     Side,
     Status,
 )
+from tfx_trust.components.provenance.readings import INPUTS_DIGEST
 from tfx_trust.components.provenance.record import (
     ArtifactEntry,
     CodeEntry,
@@ -27,6 +28,8 @@ from tfx_trust.components.provenance.record import (
 from tfx_trust.components.provenance.schema_text import features_of
 
 EXAMPLES, SCHEMA = "Examples", "Schema"
+# Properties that drivers add for the sake of the cache: they tell of the data, and nobody chose them.
+_CACHE_KEYS = {INPUTS_DIGEST, "outputs_refused", "content_digest", "input_fingerprint"}
 _ItemT = TypeVar("_ItemT")
 
 
@@ -252,7 +255,8 @@ def _parameters(record: Record) -> dict[str, str]:
             item.component if counts[item.component] == 1 else f"{item.component} ({counts[item.component]})"
         )
         for parameter, value in item.parameters.items():
-            found.update(_flat(f"{name}.{parameter}", value))
+            if parameter not in _CACHE_KEYS:
+                found.update(_flat(f"{name}.{parameter}", value))
     return found
 
 

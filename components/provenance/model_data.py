@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from tfx_trust.components.errors import InputError
-from tfx_trust.components.mlmd import Artifact, Prefixes, Store
+from tfx_trust.components.mlmd import Artifact, Prefixes, Store, rewritten
 from tfx_trust.components.provenance.answers import DataOf, ExamplesData, Known, SourceData
 from tfx_trust.components.provenance.declared import declarations_of
 from tfx_trust.components.provenance.graph import EXAMPLES, Graph
@@ -165,7 +165,10 @@ def _sources(
     unknowns: list[str],
 ) -> list[SourceData]:
     if record is not None:
-        return [_source(entry, "record") for entry in record.sources]
+        return [
+            _source(entry.model_copy(update={"place": rewritten(entry.place, graph.rewrite)}), "record")
+            for entry in record.sources
+        ]
     declared = declarations_of(graph, recorded)
     unknowns += declared.problems
     found = []

@@ -311,6 +311,15 @@ def test_what_is_not_as_it_was_is_named(
     assert told["status"] == status
 
 
+def test_what_to_do_about_several_files_is_told_once(
+    call: ProvenanceCall, runs: Runs, recorded: Path
+) -> None:
+    for name in ("evil.so", "evil.txt"):
+        (Path(runs.builder.uri(21)) / "Format-Serving" / name).write_bytes(b"evil")
+    done = call("verify", "record", "--public-key", "key.pub")
+    assert [done.out.count(words) for words in ("was added", "What to do")] == [2, 1]
+
+
 def test_a_copy_of_the_model_is_verified_by_itself(call: ProvenanceCall, runs: Runs, recorded: Path) -> None:
     copy = runs.folder / "serving/4"
     assert call("verify", "record", "--model", copy, "--public-key", "key.pub").status == 0
@@ -449,6 +458,7 @@ def test_a_record_of_a_newer_version_is_told(call: ProvenanceCall, recorded: Pat
         (("query", "--models-from", "span:x"), 2, "expected a number"),
         (("query", "--models-from", "licence:XYZ"), 2, "XYZ"),
         (("query", "--subject", "17"), 2, "give --subject-key"),
+        (("query", "--subject", "17", "--subject-key", "a", "--subject-key-env", "B"), 2, "both are given"),
         (("query", "--subject", "17", "--subject-key", "gone"), 4, "gone"),
         (("query", "--subject", "17", "--subject-key", "subjects.key"), 4, "no record of this store carries"),
         (("query", "--data-of", "latest", "--record", "gone"), 4, "gone"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from stores import Runs, four_runs, many_runs
 
 from tfx_trust.components.provenance.answers import Answers, DataOf, Impact, ModelsFrom
 from tfx_trust.components.provenance.differences import Diff
+from tfx_trust.components.provenance.record import Record
 from tfx_trust.components.provenance.report import ProvenanceReport
+from tfx_trust.components.provenance.writing import write_record
 
 ProvenanceCall = Call[ProvenanceReport]
 
@@ -96,6 +99,15 @@ def test_nothing_found_is_decided_or_not(call: ProvenanceCall, runs: Runs) -> No
     assert unknown.status == 4
     assert "no model is known to have come of it" in unknown.out
     assert "of 1 source no licence is known" in unknown.out
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("span:0", "span 0"), ("license:mit", "licence mit"), ("artifact:1", "artifact 1")]
+)
+def test_what_was_asked_is_told_without_its_prefix(
+    call: ProvenanceCall, runs: Runs, asked: str, told: str
+) -> None:
+    assert call("query", "--metadata", runs.path, "--models-from", asked).out.splitlines()[0] == told
 
 
 # JSON
@@ -217,6 +229,15 @@ def test_who_is_in_no_index_is_in_no_model_if_all_are_indexed(
     assert "there is no index of what 1 model came from" in unknown.out
 
 
+def test_a_record_of_a_moved_store_is_told_where_its_sources_lie_now(
+    call: ProvenanceCall, runs: Runs, tmp_path: Path
+) -> None:
+    call("record", "--metadata", runs.path, "--out", "record")
+    moved = ("--record", "record", "--rewrite-prefix", f"{runs.data}=/elsewhere/data")
+    done = call("query", "--metadata", runs.path, "--data-of", "latest", *moved)
+    assert "undeclared: files, /elsewhere/data\n" in done.out
+
+
 # Diff
 
 
@@ -246,3 +267,23 @@ def test_two_records_are_compared(call: ProvenanceCall, tmp_path: Path) -> None:
     told = call("diff", "record-0", "record-1/record.json")
     assert told.status == 0
     assert "changed  train.csv" in told.out
+    assert "the same bytes\n" not in told.out.split("\nsources")[1]
+
+
+def test_a_source_that_was_moved_is_told_to_have_the_same_bytes(call: ProvenanceCall, runs: Runs) -> None:
+    call("record", "--metadata", runs.path, "--out", "record")
+    moved = shutil.copytree(runs.data, call.folder / "moved")
+    call("record", "--metadata", runs.path, "--rewrite-prefix", f"{runs.data}={moved}", "--out", "other")
+    told = call("diff", "record", "other").out
+    assert "the same bytes" in told.split("\nsources")[1].split("\nexamples")[0]
+
+
+def test_of_a_long_value_the_beginning_is_shown(call: ProvenanceCall, runs: Runs) -> None:
+    call("record", "--metadata", runs.path, "--out", "record")
+    record = Record.load(str(call.folder / "record"))
+    longer = record.executions[0].model_copy(update={"parameters": {"names": "x" * 5000}})
+    other = record.model_copy(update={"executions": [longer, *record.executions[1:]]}).sealed()
+    write_record(other, call.folder / "other")
+    told = call("diff", "record", "other").out
+    assert 0 < told.count("x") < 300
+    assert "x…" in told

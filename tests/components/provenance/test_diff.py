@@ -102,6 +102,18 @@ def test_parameters_are_compared_within_json() -> None:
     }
 
 
+def test_what_drivers_add_for_the_cache_is_no_parameter() -> None:
+    record = census_like()
+    added = {
+        "inputs_digest": '{"artifacts": {"13": "aa"}}',
+        "outputs_refused": "14",
+        "content_digest": "bb",
+        "input_fingerprint": "split:train,num_files:1",
+    }
+    parameters = record.executions[4].parameters | added
+    assert diff(record, edited(record, ["executions", 4, "parameters"], parameters)).parameters == []
+
+
 @pytest.mark.parametrize(
     ("path", "value", "section", "expected"),
     [
