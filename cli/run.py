@@ -21,7 +21,7 @@ from tfx_trust.pipelines.census.scenarios import CLEAN, scenario_named
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tfx_trust.components.page.run import Run
+    from tfx_trust.components.page.run import NodeRun, Run
     from tfx_trust.components.privacy.ledger import BudgetExceeded
 
 LOG_FILE = "run.log"
@@ -134,6 +134,8 @@ def command(
             sys.exit(ERROR)
     if run.pushed and not (root / run.pushed).exists():
         sys.exit(ERROR)
+    if _changed_copies(run):
+        sys.exit(FAIL)
     if run.release:
         sys.exit(status_of(run.release.verdict))
     sys.exit(OK if run.pushed else UNDECIDED)
@@ -230,7 +232,18 @@ def _show_outcome(console: Console, run: Run, root: Path, seconds: float) -> Non
         style = "bold green" if release.release.blessed else "bold red"
         console.print(f"\n{word} ({release.verdict}), {seconds:.0f} s", style=style)
     console.print(f"model     {_pushed(run, root)}")
+    for node in _changed_copies(run):
+        console.print(
+            f"  what lies there is not the model that was released: {root / (node.page or '')}; "
+            "--no-cache pushes it again",
+            style="bold red",
+        )
     console.print(f"overview  {root / OVERVIEW_FILE}")
+
+
+def _changed_copies(run: Run) -> list[NodeRun]:
+    """Nodes that found the pushed copy to be another model than was recorded: after the release decision."""
+    return [node for node in run.nodes if node.kind == "PushValidator" and node.verdict == "fail"]
 
 
 def _pushed(run: Run, root: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +17,10 @@ from tfx_trust.components.provenance.config import ProvenanceSettings
 from tfx_trust.components.provenance.declarer_component import SourceDeclarer
 from tfx_trust.components.provenance.driver import Driver
 from tfx_trust.components.provenance.executor import RELATED_PREFIX, Executor
+from tfx_trust.components.provenance.keys import private_key_of
 from tfx_trust.components.provenance.push_component import PushValidator
 from tfx_trust.components.provenance.snapshot_component import ArtifactSnapshot
+from tfx_trust.components.provenance.subject_key import SubjectKey
 
 __all__ = ["ArtifactSnapshot", "ProvenanceTracker", "PushValidator", "SourceDeclarer"]
 
@@ -58,6 +61,8 @@ class ProvenanceTracker(base_component.BaseComponent):
     ------
     UsageError
         If a setting is unknown or not allowed, or the name of an artifact is no identifier.
+    InputError
+        If a key is there where the pipeline is composed, and is of no use.
 
     Examples
     --------
@@ -82,16 +87,34 @@ class ProvenanceTracker(base_component.BaseComponent):
         declarations: channel.BaseChannel | None = None,
         artifacts: Mapping[str, channel.BaseChannel] | None = None,
     ) -> None:
+        settings = ProvenanceSettings.of(settings)
+        _check_keys(settings)
         related = {RELATED_PREFIX + name: given for name, given in (artifacts or {}).items()}
         optional = {"declarations": declarations} if declarations is not None else {}
         spec = _spec_with(related)(
             model=model,
-            settings=ProvenanceSettings.of(settings).to_json(),
+            settings=settings.to_json(),
             provenance_record=channel.Channel(type=ProvenanceRecord),
             **optional,
             **related,
         )
         super().__init__(spec=spec)
+
+
+def _check_keys(settings: ProvenanceSettings) -> None:
+    """Refuses a key of the wrong kind before a model is trained, not after.
+
+    A key that is not here may be where the pipeline runs.
+    """
+    if _is_here(settings.signing_key, settings.signing_key_env):
+        private_key_of(settings)
+    subjects = settings.subjects
+    if subjects is not None and _is_here(subjects.key_file, subjects.key_env):
+        SubjectKey.of(subjects)
+
+
+def _is_here(path: str | None, env: str | None) -> bool:
+    return os.access(path, os.R_OK) if path is not None else bool(os.environ.get(env or ""))
 
 
 def _spec_with(related: Mapping[str, channel.BaseChannel]) -> type[ProvenanceTrackerSpec]:

@@ -252,8 +252,8 @@ def _raw_fingerprint(parameters: Mapping[str, Any]) -> str:
 def refused_outputs(store: Store, node: str, parameters: Mapping[str, Any]) -> list[int]:
     """Ids of artifacts that the cache might serve to a node, and that are not what they were.
 
-    They are what executions of this node with these parameters made. An artifact that is put back as it was
-    is not refused any more.
+    They are what executions of this node with these parameters made; of several that have one key of TFX's
+    cache the newest, which it serves. An artifact that is put back as it was is not refused any more.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def refused_outputs(store: Store, node: str, parameters: Mapping[str, Any]) -> l
     """
     made = [
         event.artifact
-        for event in store.events_of_executions(_like(store, node, parameters))
+        for event in store.events_of_executions(_newest_of_each_key(store, _like(store, node, parameters)))
         if event.kind in OUTPUTS
     ]
     artifacts = store.artifacts(made)
@@ -277,7 +277,17 @@ def refused_outputs(store: Store, node: str, parameters: Mapping[str, Any]) -> l
     )
 
 
-def _like(store: Store, node: str, parameters: Mapping[str, Any]) -> list[int]:
+def _newest_of_each_key(store: Store, executions: Iterable[Execution]) -> list[int]:
+    """Ids of those that TFX's cache would serve; of the others the outputs may well be gone."""
+    newest: dict[str, int] = {}
+    for item in sorted(executions, key=lambda item: (item.created, item.id)):
+        contexts = store.raw.get_contexts_by_execution(item.id)
+        keys = [str(context.name) for context in contexts if context.type == "execution_cache"]
+        newest[keys[0] if keys else f"execution {item.id}"] = item.id
+    return list(newest.values())
+
+
+def _like(store: Store, node: str, parameters: Mapping[str, Any]) -> list[Execution]:
     """Executions of a node with certain parameters that completed."""
     plain = {
         name: value
@@ -285,7 +295,7 @@ def _like(store: Store, node: str, parameters: Mapping[str, Any]) -> list[int]:
         if isinstance(value, (str, int, float)) and name != OUTPUTS_REFUSED
     }
     return [
-        item.id
+        item
         for item in _executions_of(store, node)
         if item.state == COMPLETE and plain.items() <= item.properties.items()
     ]

@@ -4,6 +4,7 @@ import builtins
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,12 @@ class Place:
         self.schema.write_text("feature {}")
 
     def run(
-        self, runner: Any = LocalDagRunner, *, track_all: bool = False, only_gen: bool = False
+        self,
+        runner: Any = LocalDagRunner,
+        *,
+        track_all: bool = False,
+        only_gen: bool = False,
+        cache: bool = True,
     ) -> dict[str, str]:
         """Runs it; the state of the newest execution by component."""
         gen = content_aware(CsvExampleGen(input_base=str(self.csv.parent)))
@@ -71,7 +77,7 @@ class Place:
             pipeline_name="small",
             pipeline_root=str(self.folder / "artifacts"),
             components=[*nodes, *tracked],
-            enable_cache=True,
+            enable_cache=cache,
             metadata_connection_config=metadata.sqlite_metadata_connection_config(str(self.database)),
             beam_pipeline_args=["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         )
@@ -226,6 +232,18 @@ def test_what_was_put_back_is_served_again(settled: Place) -> None:
     swap_byte(Path(made.uri) / "bytes")
     assert settled.run()[READER] == "CACHED"
     assert settled.made(READER).id == made.id
+
+
+def test_what_the_cache_would_not_serve_may_be_cleared_away(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place")
+    place.run(track_all=True)
+    old = [Path(place.made(node).uri) for node in (GEN, READER, OWN)]
+    place.run(track_all=True, cache=False)
+    for folder in old:
+        shutil.rmtree(folder)
+    assert set(place.run(track_all=True).values()) == {"CACHED"}
+    shutil.rmtree(place.made(OWN).uri)
+    assert place.run(track_all=True)[OWN] == "COMPLETE"
 
 
 def test_what_nobody_looked_at_is_served_unless_there_is_a_snapshot_of_it(

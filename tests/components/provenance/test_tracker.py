@@ -15,6 +15,7 @@ from tfx.types.channel import Channel
 from tfx.types.channel_utils import as_channel
 
 from tfx_trust.components import (
+    InputError,
     ProvenanceReport,
     ProvenanceSettings,
     ProvenanceTracker,
@@ -217,3 +218,21 @@ def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated(setting: str
 def test_what_cannot_be_is_refused_when_composed(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ProvenanceTracker(model=Channel(type=standard_artifacts.Model), **arguments)
+
+
+def test_a_key_of_no_use_is_refused_when_composed_if_it_is_there(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(**settings: Any) -> None:
+        ProvenanceTracker(model=Channel(type=standard_artifacts.Model), settings=settings)
+
+    for name in ("signing_key", "signing_key_env"):
+        compose(**{name: str(tmp_path / "elsewhere")})
+    compose(subjects={"feature": "id", "key_env": "ELSEWHERE"})
+    with pytest.raises(InputError, match="a public key, where the private key is needed"):
+        compose(signing_key=str(key.with_suffix(".pub")))
+    monkeypatch.setenv("SIGNING_KEY", "secret")
+    with pytest.raises(InputError, match="environment variable SIGNING_KEY: no PEM text"):
+        compose(signing_key_env="SIGNING_KEY")
+    with pytest.raises(InputError, match="a key for signatures, not one of subjects"):
+        compose(subjects={"feature": "id", "key_file": str(key)})
