@@ -102,8 +102,13 @@ def _licence(item: Spoken, use: IntendedUse | None) -> Iterator[Finding]:
             if clash.degree != "unknown":
                 yield item.finding("licence_conflict", *_against(item, clash, use), evidence=evidence)
         unknown = [clash for clash in found if clash.degree == "unknown"]
+        if choice.terms.share_alike == "required":
+            unsaid = [clash for clash in unknown if clash.term == "share_alike"]
+            unknown = [clash for clash in unknown if clash not in unsaid]
+            for clash in unsaid:
+                yield item.finding("licence_unknown", *_not_said(item, clash), evidence=evidence)
         if unknown:
-            yield item.finding("licence_unknown", *_not_known(item, unknown, use), evidence=evidence)
+            yield item.finding("licence_unknown", *_not_known(item, unknown), evidence=evidence)
     if choice.terms.attribution == "required":
         cited = declaration.citation or ", ".join(
             filter(None, (item.name, declaration.publisher, declaration.origin))
@@ -154,16 +159,18 @@ def _against(item: Spoken, clash: Clash, use: IntendedUse) -> tuple[Severity, st
     return (Severity.FAIL, *messages[clash.term])
 
 
-def _not_known(item: Spoken, unknown: Sequence[Clash], use: IntendedUse) -> tuple[Severity, str, str]:
+def _not_said(item: Spoken, clash: Clash) -> tuple[Severity, str, str]:
+    """That the model has to be under the source's licence, where it is not said under which it is."""
+    return (
+        Severity.WARN,
+        f"What is made of {item.name} may be handed on under {', '.join(clash.licences)} only, and "
+        "it is not said under which licence the model is to be.",
+        "Give the licence of the model in the intended use.",
+    )
+
+
+def _not_known(item: Spoken, unknown: Sequence[Clash]) -> tuple[Severity, str, str]:
     """What is not known of the terms that the use touches."""
-    alike = [clash for clash in unknown if clash.term == "share_alike"]
-    if len(alike) == len(unknown) and use.licence is None:
-        return (
-            Severity.WARN,
-            f"What is made of {item.name} may be handed on under {', '.join(alike[0].licences)} only, and "
-            "it is not said under which licence the model is to be.",
-            "Give the licence of the model in the intended use.",
-        )
     terms = " and ".join(_ALLOWS[clash.term] for clash in unknown)
     return (
         Severity.WARN,

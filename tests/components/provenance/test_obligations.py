@@ -267,6 +267,21 @@ def test_sharing_alike_under_no_licence_that_is_told_warns() -> None:
     assert "Give the licence of the model" in finding.remedy
 
 
+def test_what_is_not_known_and_what_is_not_said_are_told_apart() -> None:
+    use = IntendedUse(purpose="ads", distribution=True)
+    known = dict.fromkeys(("commercial", "derivatives", "distribution"), "allowed")
+    own = only([source(1, licence="LicenseRef-x", terms=known)], use, "licence_unknown")
+    assert "not known whether" in own.message
+    assert "allows handing it on under another licence" in own.message
+    both = [
+        item.message
+        for item in found([source(1, licence="CC-BY-SA-4.0 AND LicenseRef-x")], use)
+        if item.check == "licence_unknown"
+    ]
+    assert "handed on under CC-BY-SA-4.0 only, and it is not said under which licence" in both[0]
+    assert "another licence" not in both[1]
+
+
 def test_who_must_be_named_is_told_with_the_citation() -> None:
     finding = only(
         [source(1, licence="CC-BY-4.0", citation="Ann (2024). Photos.")], None, "attribution_required"
