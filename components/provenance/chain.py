@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import OUTPUTS, Artifact, Prefixes, Store, rewritten
+from tfx_trust.components.provenance.reading import content_of
 from tfx_trust.components.provenance.record import RECORD_FILE, Previous, Record, Unknown
 from tfx_trust.components.provenance.snapshots import RECORD, RECORD_DIGEST
 
@@ -86,7 +87,7 @@ def _read(holder: Artifact, uri: str, unknowns: list[Unknown]) -> tuple[Previous
     subject = f"artifact:{holder.id}"
     record = None
     try:
-        record = Record.of_bytes(_content(place), place)
+        record = Record.of_bytes(content_of(place, "the record before this one cannot be read"), place)
     except InputError as error:
         unknowns.append(Unknown(what="previous_record", subject=subject, why=str(error)))
     if record is not None:
@@ -104,17 +105,3 @@ def _read(holder: Artifact, uri: str, unknowns: list[Unknown]) -> tuple[Previous
         return None, None
     previous = Previous(digest=str(noted), uri=uri, artifact=holder.id, created=iso(holder.created))
     return previous, record
-
-
-def _content(place: str) -> bytes:
-    try:
-        if "://" not in place:
-            with open(place, "rb") as file:
-                return file.read()
-        from tfx.dsl.io import fileio
-
-        with fileio.open(place, "rb") as remote:
-            return bytes(remote.read())
-    except Exception as error:  # Every file system has errors of its own.
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"{place}: the record before this one cannot be read ({why})") from None

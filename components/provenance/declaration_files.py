@@ -13,6 +13,7 @@ import yaml
 
 from tfx_trust.components.errors import InputError, UsageError
 from tfx_trust.components.provenance.config import TERMS, SourceDeclaration
+from tfx_trust.components.provenance.reading import content_of
 
 DECLARATION_FILE = "source.yaml"
 """In the folder of a source, or the one above it."""
@@ -273,21 +274,7 @@ def _problem(error: yaml.YAMLError) -> str:
 
 
 def _content(path: str) -> bytes:
-    try:
-        if "://" in path:
-            from tfx.dsl.io import fileio
-
-            with fileio.open(path, "rb") as file:
-                content: bytes = file.read(_MOST_BYTES + 1)
-        else:
-            with open(path, "rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise InputError(
-            f"{path}: the declaration cannot be read ({error.strerror or type(error).__name__})"
-        ) from None
-    except Exception as error:  # Each remote file system has errors of its own.
-        raise InputError(f"{path}: the declaration cannot be read ({type(error).__name__})") from None
+    content = content_of(path, "the declaration cannot be read", most=_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise InputError(f"{path}: over {_MOST_BYTES >> 20} MB, which no declaration is")
     return content

@@ -210,6 +210,27 @@ def _remember(key: tuple[str | int, ...], sha256: str) -> None:
     _memo[key] = sha256
 
 
+def content_of(place: str, told: str = "cannot be read", *, most: int = -1) -> bytes:
+    """The bytes of a file of ours, local or not; no more than `most`, if that is given.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read: `told` says so.
+    """
+    try:
+        if "://" not in place:
+            with open(place, "rb") as file:
+                return file.read(most)
+        from tfx.dsl.io import fileio
+
+        with fileio.open(place, "rb") as remote:
+            return bytes(remote.read(most))
+    except Exception as error:  # Every file system has errors of its own.
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"{place}: {told} ({why})") from None
+
+
 # Errors
 
 

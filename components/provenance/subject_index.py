@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.provenance.reading import content_of
 from tfx_trust.components.provenance.record import FileEntry, canonical
 from tfx_trust.components.provenance.subject_key import DIGEST_BYTES, SubjectKey, normalised
 
@@ -121,7 +122,7 @@ def read_index(path: str) -> Index:
     InputError
         If it cannot be read, is none, one of another version, or damaged.
     """
-    content = _content(path)
+    content = content_of(path, "the index of subjects cannot be read")
     if not content.startswith(_KIND):
         version = re.match(rb"tfx-trust subjects (\d+)\n", content[:40])
         told = (
@@ -167,18 +168,3 @@ def index_files(folder: str) -> list[str]:
     else:
         names = os.listdir(place) if os.path.isdir(place) else []
     return [f"{place}/{name}" for name in sorted(names) if name.endswith(_ENDING)]
-
-
-def _content(path: str) -> bytes:
-    try:
-        if "://" in path:
-            from tfx.dsl.io import fileio
-
-            with fileio.open(path, "rb") as file:
-                return bytes(file.read())
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"{path}: the index of subjects cannot be read ({error.strerror})") from None
-    except Exception as error:  # Each remote file system has errors of its own.
-        raise InputError(f"{path}: the index of subjects cannot be read ({type(error).__name__})") from None
