@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from importlib import metadata
 
@@ -49,6 +50,9 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command; our own errors end in one line instead of a stack."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files need not be text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli()
     except TrustError as error:

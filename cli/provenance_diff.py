@@ -70,7 +70,7 @@ def command(
             found.unknowns.append(
                 f"{name}: no metrics are known; --metrics reads the Evaluator's results, if there are any"
             )
-    options.write_json(found.model_dump_json(indent=2) + "\n", json_file)
+    options.write_json(options.json_of(found), json_file)
     if json_file != reporting.STANDARD_OUTPUT:
         _say(found)
         if json_file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from tfx_trust.cli.status import UNDECIDED
 from tfx_trust.components.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    import pydantic
     from rich.console import Console
     from rich.table import Table
 
@@ -45,8 +47,12 @@ def command(name: str, **more: Any) -> Callable[[Callable[..., Any]], click.Comm
             try:
                 return function(*args, **options)
             except InputError as error:
-                click.echo(f"tfx-trust: {_one_line(str(error))}", err=True)
-                sys.exit(UNDECIDED)
+                message = _one_line(str(error))
+            except UnicodeEncodeError as error:
+                # Metadata stores, among others, know names of files that are UTF-8 alone.
+                message = f"{error.object[:200]!r}: a name that is no UTF-8; give the file another, or a link"
+            click.echo(f"tfx-trust: {message}", err=True)
+            sys.exit(UNDECIDED)
 
         return click.command(name, context_settings={"help_option_names": ["-h", "--help"]}, **more)(checked)
 
@@ -138,6 +144,11 @@ def say_unknowns(unknowns: Iterable[str]) -> None:
     """What could not be established, last, so that it is seen."""
     for text in unknowns:
         click.echo(f"{click.style('not known', fg='yellow')}  {text}")
+
+
+def json_of(answer: pydantic.BaseModel) -> str:
+    """An answer as JSON text; it may name a file whose name is no text."""
+    return json.dumps(answer.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_json(text: str, json_file: str | None) -> None:

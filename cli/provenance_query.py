@@ -183,7 +183,7 @@ def _finish(
     from tfx_trust.components.provenance.answers import Answers, Traced
 
     written = Answers.model_validate({"question": question, "answers": list(answers)})
-    options.write_json(written.model_dump_json(indent=2) + "\n", json_file)
+    options.write_json(options.json_of(written), json_file)
     if json_file != reporting.STANDARD_OUTPUT:
         for answer in answers:
             if len(answers) > 1:

@@ -198,8 +198,8 @@ def _write_into(
     )
     model = record.artifact(record.model)
     report.inputs = {"model": [InputRef(uri=model.uri, type=model.type, id=model.id)]}
-    (folder / REPORT_FILE).write_text(report.to_json(), encoding="utf-8")
-    (folder / PAGE_FILE).write_text(render_report(report, str(out.resolve())), encoding="utf-8")
+    reporting.write_text(str(folder / REPORT_FILE), report.to_json())
+    reporting.write_text(str(folder / PAGE_FILE), render_report(report, str(out.resolve())))
     beside = {
         str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }

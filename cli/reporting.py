@@ -240,7 +240,8 @@ def write_text(path: str, text: str) -> None:
         If it cannot be written.
     """
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        # A file's name may be no text; in JSON it is escaped so.
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name another file") from None
 

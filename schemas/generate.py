@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of every report, answer and settings file: ``python -m tfx_trust.schemas.generate``."""
+"""Writes the JSON Schema of what is written and of settings: ``python -m tfx_trust.schemas.generate``."""
 
 from __future__ import annotations
 

@@ -38,6 +38,10 @@ __all__ = ["data_of", "impact", "models_from", "subject"]
 
 # They tell of files and verdicts, and hold nothing of the data.
 _EVIDENCE = (BLESSING, SNAPSHOT, RECORD, DECLARATIONS, "TrustReleaseReport", "TrustPushReport")
+_NO_INDEX = (
+    "set `subjects` of ProvenanceTracker, or make one by `tfx-trust provenance record --subject-feature` and "
+    "name its folder by --record"
+)
 _LEARNED = {
     "trained": "learned from it",
     "model": "was built on a model that learned from it",
@@ -139,7 +143,7 @@ def subject(
     recorded = Recorded(graph, records)
     asked = _asked(recorded, identifier, key)
     if not asked.indexed:
-        why = asked.problems[0] if asked.problems else "set `subjects` of ProvenanceTracker, and it makes one"
+        why = asked.problems[0] if asked.problems else _NO_INDEX
         raise InputError(f"{store.place}: no record of this store carries an index that can be asked: {why}")
     finder = Finder(graph, recorded)
     found = finder.of_artifacts("subject", {item.artifact for item in asked.subjects})

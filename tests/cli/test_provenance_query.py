@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,28 @@ def test_several_stores_are_asked(call: ProvenanceCall, runs: Runs, tmp_path: Pa
     assert any(runs.path in text for text in answer.unknowns)
     assert call(*both, "--impact", "nowhere").status == 4
     assert call(*both, "--impact", "span:0", "--record", "x").status == 2
+
+
+def test_names_of_files_need_not_be_text(call: ProvenanceCall, runs: Runs) -> None:
+    odd = call.folder / os.fsdecode(b"odd\xff")
+    odd.write_bytes(b"x")
+    call("record", "--metadata", runs.path, "--out", "record")
+    shutil.copytree(call.folder / "record", call.folder / os.fsdecode(b"copy\xff"))
+    for arguments in (
+        ("query", "--metadata", runs.path, "--models-from", odd),
+        ("diff", "record", os.fsdecode(b"copy\xff")),
+        ("verify", os.fsdecode(b"copy\xff")),
+    ):
+        done = call(*arguments, "--json", "-")
+        assert done.err == ""
+        assert "\\udcff" in done.out
+        json.loads(done.out)
+        call(*arguments, "--json", "into.json")
+        assert json.loads((call.folder / "into.json").read_text()) == json.loads(done.out)
+    copy = shutil.copy(runs.path, call.folder / os.fsdecode(b"store\xff"))
+    done = call("query", "--metadata", copy, "--data-of", "latest")
+    assert (done.status, done.out, done.err.count("\n")) == (4, "", 1)
+    assert "no UTF-8" in done.err
 
 
 # Data subjects
