@@ -133,6 +133,17 @@ def further(declaration: SourceDeclaration) -> list[tuple[str, str]]:
     return rows
 
 
+def legal_bases(bases: str) -> str:
+    """The legal bases that sources of one name have, in words.
+
+    Examples
+    --------
+    >>> legal_bases("consent, legal_obligation")
+    'consent, legal obligation'
+    """
+    return ", ".join(LEGAL_BASES.get(basis, basis) for basis in bases.split(", "))
+
+
 def day(date: str) -> str:
     """A date as people write it; as it stands where it is none.
 
