@@ -24,6 +24,8 @@ DECLARATIONS_FILE = "declarations.json"
 
 _QUERY = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
+# Control characters but for tabs and line ends, and those that change the direction of writing.
+_NO_TEXT = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 _EXAMPLES = {
     "name": "Survey of households 2024",
     "covers": "[train/*, eval/*]",
@@ -172,7 +174,11 @@ def _declaration(given: Any, where: str) -> SourceDeclaration:
             f"{where}: a declaration is a mapping of fields, such as `name: …`; found {given!r:.60}"
         )
     # A field that was left empty is one that was left out.
-    fields = {str(name): value for name, value in given.items() if value is not None}
+    fields = {
+        str(name): value
+        for name, value in given.items()
+        if value is not None and not (isinstance(value, str) and not value.strip())
+    }
     try:
         return SourceDeclaration.of(fields)
     except UsageError as error:
@@ -246,6 +252,17 @@ class _Loader(yaml.SafeLoader):
                 problem_mark=event.start_mark,
             )
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """A text, without what a terminal takes for a command, and by which lines read other than written."""
+        text = super().construct_scalar(node)
+        found = _NO_TEXT.search(str(text))
+        if found:
+            raise yaml.constructor.ConstructorError(
+                problem=f"the character U+{ord(found[0]):04X} is none that a text has; take it out",
+                problem_mark=node.start_mark,
+            )
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping, in which no field is given twice."""
