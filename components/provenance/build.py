@@ -335,6 +335,7 @@ def _then(
     """Repository and environment as the first record has them that was made of a model in its own run."""
     for record in records_of_model(store, model, rewrite=rewrite):
         if record.environment is not None:
+            unknowns += [item for item in record.unknowns if item.what == "repository"]
             return record.repository, record.environment
     why = (
         f"the model was made in run {run or 'of unknown name'} and served from the cache; which packages and "

@@ -7,6 +7,7 @@ password, goes nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
@@ -119,8 +120,10 @@ def _clear(folder: str) -> None:
     if "://" in folder:
         return
     for entry in os.scandir(folder):
-        if entry.name.endswith(_ENDING) and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
-            os.remove(entry.path)
+        # Another run may clear it away at the same time.
+        with contextlib.suppress(OSError):
+            if entry.name.endswith(_ENDING) and time.time() - entry.stat().st_mtime > _STALE_SECONDS:
+                os.remove(entry.path)
 
 
 def _beside(uri: str) -> str:

@@ -10,6 +10,7 @@ from stores import Builder, input_config
 from tfx_trust.components.mlmd import open_store
 from tfx_trust.components.provenance.build import build_record
 from tfx_trust.components.provenance.config import ProvenanceSettings
+from tfx_trust.components.provenance.driver import content_digest
 from tfx_trust.components.provenance.hashing import digest_files, digest_folder, raw_fingerprint, tree_digest
 from tfx_trust.components.provenance.judge import judge
 from tfx_trust.components.provenance.record import Record
@@ -143,6 +144,18 @@ def test_a_model_of_another_run_was_made_with_what_its_own_record_says(pipeline:
     assert later.environment == then
     assert later.repository == own.repository
     assert later.run == "run-1"
+
+
+def test_why_a_commit_is_not_known_is_told_of_a_cached_model_as_it_was_of_a_new_one(
+    pipeline: Pipeline,
+) -> None:
+    own = pipeline.record(here=True, run="run-1")
+    assert own.repository is None
+    keep(pipeline, own, "run-1b")
+    later = pipeline.record(here=True, run="run-2")
+    assert later.unknowns == own.unknowns
+    settings = ProvenanceSettings()
+    assert content_digest(later, settings) == content_digest(own, settings)
 
 
 def test_a_model_of_another_run_without_a_record_is_of_unknown_making(pipeline: Pipeline) -> None:
