@@ -129,18 +129,22 @@ def read_index(path: str) -> Index:
             f"of version {version[1].decode()}, this tfx-trust reads 1" if version else "no index of subjects"
         )
         raise InputError(f"{path}: {told}; make the record anew")
+    damaged = InputError(f"{path}: the index is damaged or was changed; make the record anew")
     content, expected = content[:-_CHECK_BYTES], content[-_CHECK_BYTES:]
     if hashlib.sha256(content).digest() != expected:
-        raise InputError(f"{path}: the index is damaged or was changed; make the record anew")
+        raise damaged
     begin = len(_KIND) + 8
     end = begin + int.from_bytes(content[len(_KIND) : begin], "little")
-    header = json.loads(content[begin:end])
-    split = end + header["subjects"] * DIGEST_BYTES
-    return dataclasses.replace(
-        _of_header(header),
-        digests=np.frombuffer(content[end:split], f"S{DIGEST_BYTES}"),
-        counts=np.frombuffer(content[split:], "<u4"),
-    )
+    try:
+        header = json.loads(content[begin:end])
+        split = end + header["subjects"] * DIGEST_BYTES
+        return dataclasses.replace(
+            _of_header(header),
+            digests=np.frombuffer(content[end:split], f"S{DIGEST_BYTES}"),
+            counts=np.frombuffer(content[split:], "<u4"),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise damaged from None
 
 
 def _of_header(header: dict[str, Any]) -> Index:

@@ -246,6 +246,10 @@ def test_an_index_is_compact(record: Path) -> None:
     assert size < 20 * whole.subjects + 700
 
 
+def summed(content: bytes) -> bytes:
+    return content + hashlib.sha256(content).digest()
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -261,6 +265,8 @@ def test_an_index_is_compact(record: Path) -> None:
             "of version 2, this tfx-trust reads 1",
         ),
         (lambda content: content.replace(b'"subjects":3', b'"subjects":2'), "damaged or was changed"),
+        (lambda content: summed(content[:40]), "damaged or was changed"),
+        (lambda content: summed(content[:-32].replace(b'"feature"', b'"Feature"')), "damaged or was changed"),
     ],
 )
 def test_a_damaged_index_is_refused(record: Path, damage: object, told: str) -> None:
