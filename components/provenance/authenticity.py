@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from tfx_trust.components.provenance.record import (
     is_other_version,
     version_of,
 )
-from tfx_trust.components.provenance.sealed import looks_like_record, sealed_digest
+from tfx_trust.components.provenance.sealed import disagreeing, looks_like_record, sealed_digest
 from tfx_trust.components.provenance.signing import (
     PUBLIC_KEY_FILE,
     OtherKeyError,
@@ -35,7 +36,7 @@ from tfx_trust.components.provenance.signing import (
     open_model_signature,
     public_pem,
 )
-from tfx_trust.components.provenance.statement import serving_files
+from tfx_trust.components.provenance.statement import PREDICATE_TYPE, serving_files
 from tfx_trust.components.provenance.verification import Problem, What
 from tfx_trust.components.provenance.writing import CARRY_FOLDER, file_names
 from tfx_trust.components.report import PAGE_FILE, REPORT_FILE
@@ -146,11 +147,16 @@ def _read_record(found: Authenticity) -> None:
     if not sealed:
         message = f"{RECORD_FILE} was edited: its bytes do not have the digest that it says"
         found.tampered("edited", RECORD_FILE, message)
+    elif found.record is not None and (name := disagreeing(found.record)) is not None:
+        message = f"{RECORD_FILE} was edited, and sealed anew: the digest of {name} is not that of its files"
+        found.tampered("edited", RECORD_FILE, message)
 
 
 def _usable(record: Record) -> Record:
-    if all(item.id != record.model for item in record.artifacts):
-        raise InputError(f"not a record: its model, artifact {record.model}, is not in it")
+    count = sum(item.id == record.model for item in record.artifacts)
+    if count != 1:
+        how = "not in it" if count == 0 else f"in it {count} times"
+        raise InputError(f"not a record: its model, artifact {record.model}, is {how}")
     return record
 
 
@@ -272,11 +278,23 @@ def _check_statement(found: Authenticity, own: PublicKey | None) -> dict[str, st
         statement = json.loads(payload)
         (signed,) = (item["digest"]["sha256"] for item in statement["subject"] if item["name"] == RECORD_FILE)
         byproducts = statement["predicate"]["runDetails"]["byproducts"]
-        bound = {item["name"]: item["digest"]["sha256"] for item in byproducts if "uri" not in item}
-    except (ValueError, KeyError, TypeError):
+        bound = {item["name"]: item["digest"]["sha256"] for item in byproducts if _is_beside(item)}
+        if statement["predicateType"] != PREDICATE_TYPE or not all(map(_is_name, bound)):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
         found.tampered("signature", STATEMENT_FILE, f"{STATEMENT_FILE} is signed, and speaks of no record")
         return None
     return {RECORD_FILE: str(signed), **bound}
+
+
+def _is_beside(byproduct: Mapping[str, Any]) -> bool:
+    """Whether it is a file of the record's folder, and no artifact."""
+    return "uri" not in byproduct and "annotations" not in byproduct
+
+
+def _is_name(name: object) -> bool:
+    """Whether it is that of a file, and leads nowhere else."""
+    return isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name) is not None
 
 
 def _check_bound(found: Authenticity, name: str, digest: str, bound: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from tfx_trust.components.errors import InputError
+from tfx_trust.components.provenance.reading import regular
 from tfx_trust.components.provenance.record import (
     RECORD_FILE,
     SERVING_SIGNATURE_FILE,
@@ -69,20 +70,21 @@ def read_file(place: str) -> bytes | None:
     InputError
         If it cannot be read.
     """
-    if "://" not in place:
-        try:
-            with open(place, "rb") as file:
+    try:
+        if "://" not in place:
+            with open(place, "rb", opener=regular) as file:
                 return file.read()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise InputError(f"{place}: cannot be read ({error.strerror})") from None
-    from tfx.dsl.io import fileio
+        from tfx.dsl.io import fileio
 
-    if not fileio.exists(place):
+        if not fileio.exists(place):
+            return None
+        with fileio.open(place, "rb") as file:
+            return bytes(file.read())
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    with fileio.open(place, "rb") as file:
-        return bytes(file.read())
+    except Exception as error:  # Every file system has errors of its own.
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"{place}: cannot be read ({why})") from None
 
 
 def _write(folder: str, path: str, content: bytes) -> None:
@@ -102,7 +104,8 @@ def _write(folder: str, path: str, content: bytes) -> None:
         fileio.rename(partial, target, overwrite=True)
         return
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    with open(partial, "wb") as file:
+    _remove(partial)
+    with open(partial, "xb") as file:
         file.write(content)
     os.replace(partial, target)
 

@@ -48,7 +48,7 @@ def chain_problems(record: Record, rewrite: Prefixes, checked: Checked) -> Itera
         name = previous.digest[:12]
         try:
             previous = _previous_of(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = f"what the record {name}… says of the one before it cannot be read here"
             yield _chain_problem("unchecked", "version", place, message, "Use a newer tfx-trust.")
             return

@@ -179,8 +179,9 @@ def _target(path: str) -> str:
 
 
 def printable(path: str) -> str:
-    """A name as text, also one that is not UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()
+    """A name as text, also one that is not UTF-8, or would write to the terminal as it likes."""
+    text = path.encode("utf-8", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 # Telling

@@ -66,11 +66,17 @@ _SHAPES = re.compile(
       | (?:sk|rk)[-_](?:[a-z]+[-_])?[0-9A-Za-z_-]{20,}
       | npm_[0-9A-Za-z]{36}
       | pypi-[0-9A-Za-z_-]{50,}
+      | (?<=hooks\.slack\.com/services/)[0-9A-Za-z_/-]{10,}
+      | LS0tLS1CRUdJTi[0-9A-Za-z+/=_-]{10,}  # A key's "-----BEGIN ", in Base64.
       | eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*
     )""",
     re.VERBOSE,
 )
 _BEARER = re.compile(r"(?P<before>\b(?:bearer|basic)\s+)[^\s\"',;]{8,}", re.IGNORECASE)
+# Who has an address that is signed needs no password.
+_SIGNED_URL = re.compile(
+    r"(?P<before>[?&](?:sig|(?:x-(?:amz|goog)-)?signature)=)[^\s&#\"'<>]+", re.IGNORECASE
+)
 
 _NAME = r"[A-Za-z_][\w.-]*"
 _NAMED = re.compile(rf"(?<![\w.-])(?P<dashes>-*)(?P<name>{_NAME})\\*[\"']?\s*(?:=>|:=|=|:(?!//))\s*")
@@ -126,6 +132,7 @@ def mask_text(text: str) -> str:
     text = _BEFORE_HOST.sub(f"{MASK}@", text)
     text = _SHAPES.sub(MASK, text)
     text = _BEARER.sub(rf"\g<before>{MASK}", text)
+    text = _SIGNED_URL.sub(rf"\g<before>{MASK}", text)
     for pattern in (_NAMED, _FLAG, _VARIABLE, _TAG):
         text = "".join(_without_values(text, pattern))
     return text

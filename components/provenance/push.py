@@ -56,13 +56,14 @@ def compare(record: Record, folder: str) -> list[Change]:
     if not expected:
         raise InputError(f"the record {record.digest} does not tell the files of the model that are served")
     links = frozenset() if "://" in folder else frozenset(_links(folder)) - CARRIED
+    carried = frozenset(path for path in CARRIED if not _is_odd(os.path.join(folder, path)))
     model = record.artifact(record.model)
     copy = ArtifactEntry(
         id=model.id,
         type=model.type,
         uri=folder,
         role="model",
-        files=digest_folder(folder, ignore=CARRIED | links),
+        files=digest_folder(folder, ignore=carried | links),
         tree="",
         observed=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
@@ -75,6 +76,13 @@ def compare(record: Record, folder: str) -> list[Change]:
             else known.model_copy(update={"kind": "changed", "renamed_to": None})
         )
     return [found[path] for path in sorted(found)]
+
+
+def _is_odd(place: str) -> bool:
+    """Whether something lies there that is neither a file nor a link, which are written over."""
+    if "://" in place:
+        return is_folder(place)
+    return os.path.lexists(place) and not (os.path.islink(place) or os.path.isfile(place))
 
 
 def _links(folder: str) -> Iterator[str]:

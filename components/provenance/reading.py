@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -220,7 +221,7 @@ def content_of(place: str, told: str = "cannot be read", *, most: int = -1) -> b
     """
     try:
         if "://" not in place:
-            with open(place, "rb") as file:
+            with open(place, "rb", opener=regular) as file:
                 return file.read(most)
         from tfx.dsl.io import fileio
 
@@ -229,6 +230,16 @@ def content_of(place: str, told: str = "cannot be read", *, most: int = -1) -> b
     except Exception as error:  # Every file system has errors of its own.
         why = getattr(error, "strerror", None) or type(error).__name__
         raise InputError(f"{place}: {told} ({why})") from None
+
+
+def regular(place: str, flags: int) -> int:
+    """Opens a file, for :func:`open`; not a pipe, which nobody may ever write to, nor an endless device."""
+    descriptor = os.open(place, flags | os.O_NONBLOCK)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file")
 
 
 # Errors

@@ -1,9 +1,12 @@
-"""Whether a record is as it was written: told by its bytes alone, so of records of any version."""
+"""Whether a record is as it was written: told by its own bytes, and by no other file."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+
+from tfx_trust.components.provenance.hashing import tree_digest
+from tfx_trust.components.provenance.record import ArtifactEntry, CodeEntry, Record, SourceEntry
 
 
 def has_digest(content: bytes, digest: str) -> bool:
@@ -26,6 +29,25 @@ def sealed_digest(content: bytes) -> str | None:
         return digest if f"{text}\n".encode() == content and has_digest(content, digest) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def disagreeing(record: Record) -> str | None:
+    """The first artifact, raw input or code whose digest is not that of the files that the record names."""
+    named: list[tuple[str, ArtifactEntry | SourceEntry | CodeEntry]] = [
+        *((f"{item.type} {item.id}", item) for item in record.artifacts),
+        *((item.id, item) for item in record.sources),
+        *((item.reference, item) for item in record.code),
+    ]
+    return next((name for name, item in named if not _agrees(item)), None)
+
+
+def _agrees(item: ArtifactEntry | SourceEntry | CodeEntry) -> bool:
+    if item.tree is None:
+        return not item.files
+    try:
+        return tree_digest(item.files) == item.tree
+    except (ValueError, OverflowError):
+        return False
 
 
 def looks_like_record(content: bytes) -> bool:

@@ -18,6 +18,7 @@ import pydantic
 
 from tfx_trust.components.errors import InputError
 from tfx_trust.components.mlmd import COMPLETE, INPUTS, OUTPUTS, Artifact, Prefixes, Store, rewritten
+from tfx_trust.components.provenance.reading import content_of
 from tfx_trust.components.provenance.record import (
     RECORD_FILE,
     ArtifactEntry,
@@ -27,6 +28,7 @@ from tfx_trust.components.provenance.record import (
     Unknown,
     canonical,
 )
+from tfx_trust.components.provenance.sealed import has_digest
 from tfx_trust.components.report import Model, explain
 
 if TYPE_CHECKING:
@@ -190,36 +192,24 @@ def _snapshots_of(store: Store, artifacts: Iterable[int]) -> list[Artifact]:
 def _entries(
     holder: Artifact, place: str, wanted: Iterable[Artifact]
 ) -> Sequence[SnapshotEntry | ArtifactEntry]:
-    content = _content(place)
+    content = content_of(place)
     if holder.type == SNAPSHOT:
         snapshot = Snapshot.of_bytes(content, place)
-        _believe(snapshot.digest(), holder.properties.get(SNAPSHOT_DIGEST), place)
+        _believe(snapshot.digest() == holder.properties.get(SNAPSHOT_DIGEST, snapshot.digest()), place)
         return snapshot.artifacts
+    noted = holder.properties.get(RECORD_DIGEST)
+    _believe(noted is None or has_digest(content, str(noted)), place)
     # Reading a record in full takes a hundred times as long as looking for a text in it.
     if not any(canonical({"uri": item.uri})[1:-1] in content for item in wanted):
         return []
     record = Record.of_bytes(content, place)
-    _believe(record.content_digest(), holder.properties.get(RECORD_DIGEST, record.digest), place)
+    _believe(noted is not None or record.content_digest() == record.digest, place)
     return record.artifacts
 
 
-def _believe(digest: str, noted: object, place: str) -> None:
-    if noted is not None and noted != digest:
+def _believe(is_as_noted: bool, place: str) -> None:
+    if not is_as_noted:
         raise InputError(f"{place}: was edited: the metadata store has another digest of it")
-
-
-def _content(place: str) -> bytes:
-    try:
-        if "://" not in place:
-            with open(place, "rb") as file:
-                return file.read()
-        from tfx.dsl.io import fileio
-
-        with fileio.open(place, "rb") as file:
-            return bytes(file.read())
-    except Exception as error:  # Every file system has errors of its own.
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"{place}: cannot be read ({why})") from None
 
 
 # What changed

@@ -209,29 +209,35 @@ def _source(source: SourceEntry, rewrite: Prefixes) -> Expected:
     return Expected(source.id, name, moved.place, source.files, _REMEDIES["source"], paths=paths)
 
 
-def _another_record(found: Authenticity, folder: str) -> str | None:
-    """A note, if what lies there is sound, and another record of the same model."""
-    carried = examine(folder, None)
+def _is_another(found: Authenticity, carried: Authenticity) -> bool:
+    """Whether what a copy carries is untouched, and another record of the same model."""
     if found.record is None or carried.record is None or carried.record.digest == found.record.digest:
-        return None
+        return False
     if any(problem.kind == "tampered" for problem in carried.problems):
-        return None
-    if serving_files(carried.record) != serving_files(found.record):
-        return None
+        return False
+    return serving_files(carried.record) == serving_files(found.record)
+
+
+def _note_of(carried: Authenticity) -> str:
+    assert carried.record is not None
     signer = key_id(carried.public) if carried.public is not None and carried.holding else "nobody"
     return (
         f"the copy carries another record of the same model, {carried.record.digest[:12]}, signed by "
-        f"{signer}; check it by itself: {folder}"
+        f"{signer}; check it by itself: {carried.folder}"
     )
 
 
 def _carried_problems(found: Authenticity, model: str, notes: list[str]) -> Iterable[Problem]:
-    """What a pushed copy carries has to be what lies in the folder of the record, or another record of it."""
+    """What a pushed copy carries has to be what lies in the folder of the record, or another record of it.
+
+    If a key was given, that one has to be signed by it, too.
+    """
     if found.is_carried and model == found.folder[: -len(CARRY_FOLDER)].rstrip("/"):
         return
-    another = _another_record(found, f"{model.rstrip('/')}/{CARRY_FOLDER}")
-    if another is not None:
-        notes.append(another)
+    carried = examine(f"{model.rstrip('/')}/{CARRY_FOLDER}", found.public if found.given else None)
+    if _is_another(found, carried):
+        notes.append(_note_of(carried))
+        yield from carried.problems
         return
     for path in sorted(CARRIED):
         name = path.rpartition("/")[2]

@@ -121,6 +121,11 @@ def test_names_of_hyperparameters_are_no_secrets(name: str) -> None:
         "sk-proj-" + SECRET * 2,
         "xoxb-1234567890-" + SECRET,
         f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{SECRET}",
+        f"https://bucket.s3.amazonaws.com/a.csv?X-Amz-Credential=me&X-Amz-Signature={SECRET}",
+        f"https://storage.googleapis.com/b/a.csv?Expires=1&Signature={SECRET}%3D",
+        f"https://account.blob.core.windows.net/c/a.csv?sv=2024&sig={SECRET}%3D&se=2026",
+        f"https://hooks.slack.com/services/T000/B000/{SECRET}",
+        "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t" + SECRET,
     ],
 )
 def test_secrets_in_texts_are_masked(text: str) -> None:

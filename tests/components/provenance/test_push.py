@@ -203,6 +203,36 @@ def test_the_folder_of_the_record_is_no_place_to_hide_in(signed: Pushed, tmp_pat
     assert [item.path for item in signed.check().push.changes] == ["assets.extra"]
 
 
+@pytest.mark.parametrize("carry", [True, False])
+def test_a_folder_called_like_a_file_of_the_record_hides_nothing(pushed: Pushed, carry: bool) -> None:
+    hidden = pushed.copy / CARRY_FOLDER / "model.sig/library.so"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_bytes(b"code")
+    report = pushed.check(carry=carry)
+    assert report.verdict is Verdict.FAIL
+    assert [item.path for item in report.push.changes] == [f"{CARRY_FOLDER}/model.sig/library.so"]
+
+
+def test_a_pipe_called_like_a_file_of_the_record_never_passes(pushed: Pushed) -> None:
+    (pushed.copy / CARRY_FOLDER).mkdir(parents=True)
+    os.mkfifo(pushed.copy / CARRY_FOLDER / "record.json")
+    report = pushed.check()
+    assert report.verdict is Verdict.NOT_RUN
+    assert not report.push.carried
+
+
+@pytest.mark.parametrize("name", ["record.json", "model.sig"])
+def test_nothing_is_written_through_a_link_that_waits_beside_the_copy(
+    signed: Pushed, tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    (signed.copy.parent / f".{signed.copy.name}.{name}.partial").symlink_to(outside)
+    assert signed.check().verdict is Verdict.PASS
+    assert outside.read_text() == "kept"
+    assert not (signed.copy / CARRY_FOLDER / name).is_symlink()
+
+
 def test_many_changed_files_are_one_finding_that_names_them(pushed: Pushed) -> None:
     for name in FILES:
         byte(pushed.copy / name)

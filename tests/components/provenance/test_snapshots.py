@@ -396,9 +396,27 @@ def _edit(path: Path) -> None:
     path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n")
 
 
-@pytest.mark.parametrize("kind", ["snapshot", "record"])
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _escape(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"/', b'"\\u002f'))
+
+
 @pytest.mark.parametrize(
-    ("damage", "text"), [(_delete, "cannot be read"), (_garble, "not a"), (_edit, "was edited")]
+    ("kind", "damage", "text"),
+    [
+        ("snapshot", _delete, "cannot be read"),
+        ("record", _delete, "cannot be read"),
+        ("snapshot", _pipe, "cannot be read"),
+        ("snapshot", _garble, "not a"),
+        ("record", _garble, "was edited"),
+        ("snapshot", _edit, "was edited"),
+        ("record", _edit, "was edited"),
+        ("record", _escape, "was edited"),  # It tells the same, by other bytes.
+    ],
 )
 def test_what_cannot_be_believed_is_noted_and_passed_over(
     place: Place, kind: str, damage: Callable[[Path], None], text: str

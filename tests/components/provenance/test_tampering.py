@@ -1,6 +1,7 @@
 """Any single change to any file that a record speaks of, or that belongs to it, is found and named."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from signed_records import World, signed_world
 
-from tfx_trust.components.provenance.keys import generate_key
+from tfx_trust.components.provenance.keys import generate_key, load_private
+from tfx_trust.components.provenance.record import Record, canonical
+from tfx_trust.components.provenance.signing import PAYLOAD_TYPE, envelope
 from tfx_trust.components.provenance.verify import verify
 
 
@@ -374,6 +377,67 @@ def test_what_a_signature_says_cannot_be_exchanged(template):
             assert ("signature", name) in [(problem.what, problem.subject) for problem in found.problems]
         finally:
             put_back(world)
+
+
+def _with_byproduct(name):
+    def change(statement):
+        digest = {"sha256": hashlib.sha256(b"x").hexdigest()}
+        statement["predicate"]["runDetails"]["byproducts"].append({"name": name, "digest": digest})
+        return canonical(statement)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *map(_with_byproduct, ["../../outside", "/etc/hostname", "..", "a\0b", 5, None]),
+        lambda statement: canonical({**statement, "predicateType": "https://example.org/other"}),
+        lambda _: b'{"subject":' + b"[" * 100_000,
+    ],
+)
+def test_a_signed_statement_that_speaks_of_something_else_is_refused(template, change):
+    """Whoever made it has the key that lies beside it: nothing outside the folder is read for them."""
+    world = template
+    place = world.folder / "provenance.dsse.json"
+    (world.folder.parent.parent / "outside").write_bytes(b"x")
+    try:
+        statement = json.loads(base64.b64decode(json.loads(place.read_bytes())["payload"]))
+        place.write_bytes(envelope(change(statement), PAYLOAD_TYPE, load_private(world.private)))
+
+        found = verify(world.folder)
+
+        assert [(problem.what, problem.subject) for problem in found.problems] == [
+            ("signature", "provenance.dsse.json")
+        ]
+    finally:
+        put_back(world)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda content: content["artifacts"][0].update(tree="0" * 64),
+        lambda content: content["artifacts"][0].update(tree=None),
+        lambda content: content["artifacts"][0]["files"].append(content["artifacts"][0]["files"][0]),
+        lambda content: content["artifacts"][0]["files"][0].update(size=2**70),
+        lambda content: content["sources"][0].update(tree="0" * 64),
+    ],
+)
+def test_files_that_have_another_digest_than_the_record_says_show_that_it_was_edited(unsigned_template, edit):
+    world = unsigned_template
+    place = world.folder / "record.json"
+    (world.folder / "report.json").unlink(missing_ok=True)
+    try:
+        content = json.loads(place.read_bytes())
+        edit(content)
+        place.write_bytes(Record.model_validate_json(json.dumps(content)).sealed().to_bytes())
+
+        assert ("edited", "record.json") in [
+            (problem.what, problem.subject) for problem in verify(world.folder).problems
+        ]
+    finally:
+        put_back(world)
 
 
 def test_nothing_that_verifying_says_holds_a_key(template, keys):

@@ -305,6 +305,22 @@ def test_another_record_that_a_copy_carries_has_to_be_sound(world, pushed, anoth
     assert str(place) in {problem.path for problem in found.problems}
 
 
+@pytest.mark.parametrize(("signs", "status"), [("nobody", 4), ("another", 3)])
+def test_another_record_that_a_copy_carries_has_to_be_signed_by_the_key_given(
+    tmp_path, world, pushed, signs, status
+):
+    record = changed(world.record, environment=None)
+    generate_key(tmp_path / "other.pem")
+    place = pushed / "assets.extra/provenance"
+    shutil.rmtree(place)
+    write_record(record, place, None if signs == "nobody" else load_private(tmp_path / "other.pem"))
+    if signs == "another":
+        (place / "serving.sig").replace(place / "model.sig")
+
+    assert verify(world.folder, model=pushed).status == 0
+    assert verify(world.folder, model=pushed, public_key=world.public).status == status
+
+
 def test_a_record_that_a_copy_carries_of_another_model_is_found(tmp_path, world, pushed, another):
     record = Record.load(pushed / "assets.extra/provenance")
     model = record.artifact(record.model)
@@ -533,7 +549,48 @@ def test_a_chain_that_leads_back_to_itself_ends(tmp_path):
     assert told(verify(tmp_path))[0] == ("chain", "chain")
 
 
+@pytest.mark.parametrize(
+    "odd", [b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", b'{"previous":{"digest":5}}\n']
+)
+def test_a_record_before_that_tells_nonsense_ends_the_chain(tmp_path, odd):
+    digest = hashlib.sha256(odd[:-1]).hexdigest()
+    before = tmp_path / "before"
+    before.mkdir()
+    (before / "record.json").write_bytes(odd.replace(b"{", b'{"digest":"%b",' % digest.encode(), 1))
+    write_record(changed(minimal(), previous={"digest": digest, "uri": str(before)}), tmp_path)
+
+    assert ("version", "chain") in told(verify(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["/a\0b", "nowhere://bucket"])
+def test_a_record_before_in_an_impossible_place_is_unchecked(tmp_path, place):
+    write_record(changed(minimal(), previous={"digest": "d" * 64, "uri": place}), tmp_path)
+
+    assert ("unreadable", "chain") in told(verify(tmp_path))
+
+
 # Odd things in folders
+
+
+@pytest.mark.parametrize("name", ["record.json", "model.sig"])
+def test_a_pipe_in_the_place_of_a_file_of_the_record_is_not_waited_for(world, name):
+    (world.folder / name).unlink()
+    os.mkfifo(world.folder / name)
+
+    found = verify(world.folder)
+
+    assert found.status != 0
+    assert ("unreadable", name) in told(found)
+
+
+def test_a_name_that_would_write_to_the_terminal_is_told_in_plain_letters(world):
+    (world.model / "a\n\x1b[2Jintact").write_text("x")
+
+    (problem,) = verify(world.folder).problems
+
+    assert "a\\n\\x1b[2Jintact" in problem.message
+    assert problem.message.isprintable()
+    assert problem.path.isprintable()
 
 
 def test_what_cannot_be_read_is_unchecked_and_named(world, monkeypatch):
