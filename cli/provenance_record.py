@@ -109,6 +109,9 @@ def _settings(
 ) -> ProvenanceSettings:
     from tfx_trust.components.provenance.config import ProvenanceSettings
 
+    repository = given["repository"]
+    if repository is not None and not Path(repository).is_dir():
+        raise UsageError(f"--repository {repository}: no such folder; name that of the code, or leave it out")
     kept = {
         name: value for name in ("signing_key", "signing_key_env", "repository") if (value := given[name])
     }

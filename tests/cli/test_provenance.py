@@ -448,6 +448,7 @@ def test_a_record_of_a_newer_version_is_told(call: ProvenanceCall, recorded: Pat
         (("record", "--out", "a", "--declarations", "bad.yaml"), 4, "bad.yaml"),
         (("record", "--out", "a", "--distribute"), 2, "give --purpose"),
         (("record", "--out", "a", "--rewrite-prefix", "/old"), 2, "expected OLD=NEW"),
+        (("record", "--out", "a", "--repository", "gone"), 2, "--repository gone: no such folder"),
         (("record", "--out", "a", "--subject-feature", "id"), 2, "give --subject-key"),
         (("record", "--out", "a", "--subject-key", "gone"), 2, "give --subject-feature"),
         (("record", "--out", "a", "--json", "nowhere/a.json"), 2, "no such folder to write to"),
