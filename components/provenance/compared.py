@@ -12,7 +12,7 @@ from tfx_trust.components.errors import InputError
 from tfx_trust.components.provenance.hashing import digest_folders
 from tfx_trust.components.provenance.reading import Digest, digests_of
 from tfx_trust.components.provenance.record import FileEntry
-from tfx_trust.components.provenance.verification import Problem
+from tfx_trust.components.provenance.verification import Problem, printable
 
 
 @dataclass(frozen=True)
@@ -178,12 +178,6 @@ def _target(path: str) -> str:
         return "somewhere"
 
 
-def printable(path: str) -> str:
-    """A name as text, also one that is not UTF-8, or would write to the terminal as it likes."""
-    text = path.encode("utf-8", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 # Telling
 
 
@@ -287,8 +281,8 @@ def _problem(
             "kind": kind,
             "what": what,
             "subject": item.subject,
-            "path": printable(place),
-            "message": printable(f"{item.title}: {message}"),
+            "path": place,
+            "message": f"{item.title}: {message}",
             "remedy": remedy or item.remedy,
             **more,
         }

@@ -35,6 +35,12 @@ another's. ``chain``: the record before is not what it was. ``gone``: nothing li
 to check it by."""
 
 
+def printable(path: str) -> str:
+    """A name as text, also one that is not UTF-8, or would write to the terminal as it likes."""
+    text = path.encode("utf-8", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 class Problem(Model):
     """One thing that is not as it should be, or that could not be looked at."""
 
@@ -57,6 +63,11 @@ class Problem(Model):
     """sha256 that was recorded."""
     now: str | None = None
     """sha256 that is there."""
+
+    @pydantic.field_validator("subject", "path", "message", mode="before")
+    @classmethod
+    def _in_plain_letters(cls, text: str) -> str:
+        return printable(text)
 
 
 class Checked(Model):

@@ -569,6 +569,15 @@ def test_a_record_before_in_an_impossible_place_is_unchecked(tmp_path, place):
     assert ("unreadable", "chain") in told(verify(tmp_path))
 
 
+def test_what_a_record_says_of_the_one_before_is_told_in_plain_letters(tmp_path):
+    write_record(
+        changed(minimal(), previous={"digest": "\x1b[2J\n", "uri": str(tmp_path / "\x1b[1m")}), tmp_path
+    )
+
+    assert all(problem.message.isprintable() for problem in verify(tmp_path).problems)
+    assert all(problem.path.isprintable() for problem in verify(tmp_path).problems)
+
+
 # Odd things in folders
 
 
