@@ -20,7 +20,6 @@ from tfx.v1 import components as standard
 
 from tfx_trust.components.artifacts import TrustReport
 from tfx_trust.components.errors import InputError, UsageError, unknown
-from tfx_trust.components.provenance.component import ProvenanceTracker
 from tfx_trust.components.provenance.content import content_aware as aware_of_content
 from tfx_trust.components.provenance.snapshots import track as snapshot_of
 from tfx_trust.components.release.baseline import LatestReleasedModelStrategy
@@ -230,8 +229,7 @@ def create_pipeline(
     components += [pusher, *_pushed(push_steps, pusher.outputs["pushed_model"], reports, gates)]
     if content_aware:
         for component in components:
-            if not isinstance(component, (Resolver, ProvenanceTracker)):
-                aware_of_content(component)
+            aware_of_content(component)
     components = _with_snapshots(components, snapshots)
     return Pipeline(
         pipeline_name=name,

@@ -15,7 +15,7 @@ from tfx.types.channel import BaseChannel
 from tfx.v1.components import StatisticsGen
 
 from tfx_trust import schemas
-from tfx_trust.components import InputError, PrivateTrainer, UsageError
+from tfx_trust.components import InputError, PrivateTrainer, ProvenanceTracker, UsageError
 from tfx_trust.components.provenance.content import ContentAware
 from tfx_trust.components.release.config import ReleasePolicy
 from tfx_trust.pipelines import Filter, Gate, ModelStep, Nodes, PushStep, create_pipeline, eval_config
@@ -518,8 +518,6 @@ def test_a_snapshot_is_taken_before_anybody_else_reads(compose: Callable[..., Pi
 
 
 def test_an_unknown_node_to_be_tracked_is_named_with_the_known_ones(compose: Callable[..., Pipeline]) -> None:
-    with pytest.raises(
-        UsageError, match="unknown node to be tracked 'example_ge'.*did you mean 'example_gen'"
     with pytest.raises(UsageError, match="unknown node to be tracked .example_ge.: .*mean .example_gen"):
         compose(track=["example_ge"])
     with pytest.raises(UsageError, match="unknown node to be tracked 'resolver'"):
@@ -530,7 +528,9 @@ def test_the_cache_follows_bytes_unless_that_is_switched_off(compose: Callable[.
     def aware(pipeline: Pipeline) -> set[str]:
         return {item.id for item in pipeline.components if issubclass(item.driver_class, ContentAware)}
 
-    followed = compose(gates=[opinion()], track=["trainer"])
+    # A record that says fail must not be served once somebody made it say pass.
+    provenance = Gate("provenance", lambda nodes: ProvenanceTracker(model=nodes.model))
+    followed = compose(gates=[opinion(), provenance], track=["trainer"])
     rest = {item.id for item in followed.components} - aware(followed)
     assert rest == {"Resolver", "Snapshot_Trainer"}
     assert aware(compose(content_aware=False)) == set()

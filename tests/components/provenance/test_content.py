@@ -24,6 +24,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import import_utils, name_utils
 from tfx.v1.components import CsvExampleGen
 
+from tfx_trust.components import ProvenanceTracker
 from tfx_trust.components.errors import UsageError
 from tfx_trust.components.mlmd import Artifact, Execution, open_store
 from tfx_trust.components.privacy.driver import Driver as PrivateTrainerDriver
@@ -66,12 +67,15 @@ class Place:
         track_all: bool = False,
         only_gen: bool = False,
         cache: bool = True,
+        record: bool = False,
     ) -> dict[str, str]:
         """Runs it; the state of the newest execution by component."""
         gen = content_aware(CsvExampleGen(input_base=str(self.csv.parent)))
         reader = content_aware(Reader(examples=gen.outputs["examples"]))
         own = content_aware(Own(model=reader.outputs["copy"], schema_file=str(self.schema)))
         nodes = [gen] if only_gen else [gen, reader, own]
+        if record:
+            nodes.append(content_aware(ProvenanceTracker(model=reader.outputs["copy"])))
         tracked = [track(node) for node in nodes] if track_all else []
         pipeline = Pipeline(
             pipeline_name="small",
@@ -232,6 +236,15 @@ def test_what_was_put_back_is_served_again(settled: Place) -> None:
     swap_byte(Path(made.uri) / "bytes")
     assert settled.run()[READER] == "CACHED"
     assert settled.made(READER).id == made.id
+
+
+def test_a_verdict_that_was_edited_is_judged_anew(tmp_path: Path) -> None:
+    place = Place(tmp_path / "place")
+    place.run(track_all=True, record=True)
+    report = Path(place.made("ProvenanceTracker").uri) / "report.json"
+    assert place.run(track_all=True, record=True)["ProvenanceTracker"] == "CACHED"
+    report.write_text(report.read_text().replace("warn", "pass"))
+    assert place.run(track_all=True, record=True)["ProvenanceTracker"] == "COMPLETE"
 
 
 def test_what_the_cache_would_not_serve_may_be_cleared_away(tmp_path: Path) -> None:
