@@ -266,7 +266,11 @@ def _by_id(store: Store, models: dict[int, Artifact], number: int) -> Artifact:
 
 def _by_place(store: Store, models: dict[int, Artifact], wanted: str, rewrite: Prefixes) -> Artifact:
     place = _absolute(wanted)
-    within = [item for item in models.values() if _holds(rewritten(item.uri, rewrite), place)]
+    within = [
+        item
+        for item in models.values()
+        if _holds(rewritten(item.uri, rewrite), place) or _holds(item.uri, place)
+    ]
     if within:
         return max(within, key=lambda item: (len(item.uri), item.created, item.id))
     pushed = [

@@ -287,6 +287,8 @@ def test_a_place_that_was_moved_is_found_where_it_is_now(runs: Runs, store: Stor
     rewrite = [(str(runs.folder), "/mnt/moved")]
     assert model_of(store, moved, rewrite=rewrite).id == runs.models[0]
     assert model_of(store, "/mnt/moved/serving/2", rewrite=rewrite).id == runs.models[1]
+    told = store.artifacts([runs.models[0]])[runs.models[0]].uri
+    assert model_of(store, told, rewrite=rewrite).id == runs.models[0], "where the store says that it lies"
     lineage = upstream(store, [runs.models[0]]).rewritten(rewrite)
     assert all(item.uri.startswith("/mnt/moved/") for item in lineage.artifacts.values())
 

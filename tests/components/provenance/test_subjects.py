@@ -363,6 +363,13 @@ def test_examples_that_cannot_be_read_are_an_error_and_not_left_out(
         index_training(made, wanted, str(tmp_path / "record"))
 
 
+def test_examples_whose_files_are_gone_are_named(tmp_path: Path, wanted: SubjectIndex) -> None:
+    gone = examples(tmp_path, 2, {"train": PEOPLE}).model_copy(update={"tree": None, "files": []})
+    made = record_of(tmp_path, examples(tmp_path, 1, {"train": PEOPLE}), gone)
+    with pytest.raises(InputError, match=f"files of Examples 2 at {gone.uri} could not be read"):
+        index_training(made, wanted, str(tmp_path / "record"))
+
+
 # Keys
 
 
