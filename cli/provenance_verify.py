@@ -53,6 +53,8 @@ def command(
 
 
 def _say(found: Verification) -> None:
+    from tfx_trust.components.provenance.verification import printable
+
     # What to do about all files of an artifact is the same: it is told once.
     for remedy, problems in itertools.groupby(found.problems, key=lambda problem: problem.remedy):
         for problem in problems:
@@ -72,7 +74,7 @@ def _say(found: Verification) -> None:
     key = f", by key {found.key_id[:12]}" if found.key_id and checked.signatures else ""
     click.echo(f"signatures that hold  {signed}{key}")
     for note in found.notes:
-        click.echo(f"note  {note}")
+        click.echo(f"note  {printable(note)}")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -112,7 +112,7 @@ class SourceDeclaration(Settings):
             given = getattr(self, name)
             for text in given if isinstance(given, list) else [given]:
                 if isinstance(text, str) and _PASSWORD.search(text):
-                    raise ValueError(f"{name} holds an address with a password: leave the password out")
+                    raise ValueError(f"{name} holds an address with a password; leave that out")
         return self
 
 

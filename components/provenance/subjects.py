@@ -124,10 +124,10 @@ def index_training(record: Record, settings: SubjectIndex, folder: str) -> dict[
     having = []
     for entry in record.artifacts:
         if entry.type == _EXAMPLES and entry.role == "upstream":
-            if entry.tree is None:
+            if not entry.files:
                 raise InputError(
-                    f"the files of Examples {entry.id} at {entry.uri} could not be read, so that nobody in them "
-                    "can be indexed; put them back, or leave the index out"
+                    f"the files of Examples {entry.id} at {entry.uri} could not be read, so that nobody in "
+                    "them can be indexed; put them back, or leave the index out"
                 )
             splits = _splits(entry)
             kind = _kind_of(feature, {name: list(files) for name, files in splits.items()})

@@ -35,6 +35,9 @@ another's. ``chain``: the record before is not what it was. ``gone``: nothing li
 to check it by."""
 
 
+VERIFICATION_VERSION = "1.0"
+
+
 def printable(path: str) -> str:
     """A name as text, also one that is not UTF-8, or would write to the terminal as it likes."""
     text = path.encode("utf-8", "backslashreplace").decode()
@@ -92,6 +95,8 @@ class Checked(Model):
 class Verification(Model):
     """The outcome of :func:`~tfx_trust.components.provenance.verify.verify`."""
 
+    schema_version: str = VERIFICATION_VERSION
+    """``major.minor``; a reader refuses another major."""
     folder: str
     """Of the record."""
     record: str | None = None

@@ -68,7 +68,7 @@ def test_files_are_checked_when_the_pipeline_is_composed(tmp_path: Path) -> None
 
 
 def test_a_password_gets_into_no_parameter() -> None:
-    with pytest.raises(UsageError, match="leave the password out") as caught:
+    with pytest.raises(UsageError, match="leave that out") as caught:
         SourceDeclarer(declarations=[{"name": "x", "origin": "mysql://reader:hunter2@db/people"}])
     assert "hunter2" not in str(caught.value)
 
