@@ -134,8 +134,7 @@ def build_record(
     unknowns += without_records(unseen, store, last=found.artifact if found else None)
     differing = [change for entry in artifacts for change in changes(entry, seen[entry.id])]
     told = {change.artifact for change in differing}
-    read = read_otherwise(graph.executions.values(), artifacts, graph.nodes)
-    differing += [change for change in read if change.artifact not in told]
+    differing += [change for change in read_otherwise(store, artifacts) if change.artifact not in told]
     differing += [*origins.changes_of(sources, last, created), *code.changes]
     unknowns += [*code.unknowns, *sources_read_otherwise(graph.executions, sources)]
     unknowns += unknowns_of(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tfx_trust.components.mlmd import Execution
+from tfx_trust.components.mlmd import COMPLETE, INPUTS, Execution, Store
 from tfx_trust.components.provenance.chain import iso
 from tfx_trust.components.provenance.hashing import tree_of_fingerprint
 from tfx_trust.components.provenance.record import WHOLE_FOLDER, ArtifactEntry, Change, SourceEntry, Unknown
@@ -32,25 +32,26 @@ def readings_of(execution: Execution) -> dict[str, Any]:
     return noted if isinstance(noted, dict) else {}
 
 
-def read_otherwise(
-    executions: Iterable[Execution], artifacts: Iterable[ArtifactEntry], nodes: Mapping[int, str]
-) -> Iterator[Change]:
-    """Artifacts whose bytes are not those that an execution read.
+def read_otherwise(store: Store, artifacts: Iterable[ArtifactEntry]) -> Iterator[Change]:
+    """Artifacts whose bytes are not those that some execution read.
 
-    Which of the files it was is not told: an execution notes one digest of them all.
+    Whoever read them counts, also what came after the model. Which of the files it was is not told: an
+    execution notes one digest of them all.
 
     Parameters
     ----------
-    executions
-        Of the record.
+    store
+        The metadata store.
     artifacts
         Of the record, as they are now; those that could not be read are passed over.
-    nodes
-        Names by id of the execution.
     """
     trees = {str(entry.id): entry.tree for entry in artifacts if entry.tree is not None}
+    events = store.events_of_artifacts(int(number) for number in trees)
+    readers = store.executions({event.execution for event in events if event.kind in INPUTS})
     told = set()
-    for execution in executions:
+    for _, execution in sorted(readers.items()):
+        if execution.state != COMPLETE:
+            continue
         for number, tree in dict(readings_of(execution).get("artifacts", {})).items():
             if number not in trees or number in told or trees[number] == tree or not _DIGEST.fullmatch(tree):
                 continue
@@ -62,7 +63,7 @@ def read_otherwise(
                 before=tree,
                 now=trees[number],
                 seen=iso(execution.created),
-                seen_in=f"what {nodes.get(execution.id, execution.component)} read",
+                seen_in=f"what {execution.component} read",
             )
 
 

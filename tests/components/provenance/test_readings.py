@@ -85,6 +85,24 @@ def test_other_bytes_than_were_read_are_tampered_with_though_no_snapshot_was_tak
     assert "what Trainer read" in finding.message
 
 
+def test_whoever_read_the_model_after_it_was_made_tells_of_it_too(pipeline: Pipeline) -> None:
+    builder, model = pipeline.builder, Path(pipeline.builder.uri(pipeline.model))
+    file = next(path for path in sorted(model.rglob("*")) if path.is_file())
+    noted = json.dumps({"artifacts": {str(pipeline.model): tree_digest(digest_folder(str(model)))}})
+    for state in ("FAILED", "COMPLETE"):
+        file.write_bytes(file.read_bytes() + b"1")
+        builder.execute(
+            "Evaluator",
+            "tfx.components.Evaluator",
+            inputs={"model": [pipeline.model]},
+            outputs={},
+            state=state,
+            parameters={"inputs_digest": noted},
+        )
+        changes = pipeline.record().changes
+        assert [change.artifact for change in changes] == ([pipeline.model] if state == "COMPLETE" else [])
+
+
 def test_what_could_not_be_read_is_no_digest(tmp_path: Path) -> None:
     odd = Pipeline(tmp_path, artifacts={"1": "missing", "2": "unreadable 17", "77": "0" * 64})
     assert odd.record().changes == []
