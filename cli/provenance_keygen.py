@@ -9,7 +9,13 @@ from tfx_trust.components.errors import InputError, UsageError
 
 
 @options.command("keygen")
-@click.option("--out", metavar="KEY.pem", required=True, help="File of the private key; none is overwritten.")
+@click.option(
+    "--out",
+    metavar="KEY.pem",
+    default="key.pem",
+    show_default=True,
+    help="File of the private key; none is overwritten.",
+)
 def command(out: str) -> None:
     """Make a pair of keys, ECDSA over P-256.
 

@@ -62,7 +62,7 @@ def files_of(folder: Path) -> set[str]:
 
 
 def test_keys_are_made_once_and_are_the_owners_alone(call: ProvenanceCall) -> None:
-    done = call("keygen", "--out", "key.pem")
+    done = call("keygen")
     assert done.status == 0
     assert "-----BEGIN" not in done.out + done.err
     private, public = call.folder / "key.pem", call.folder / "key.pub"
