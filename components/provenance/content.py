@@ -308,11 +308,15 @@ def _executions_of(store: Store, node: str) -> Iterable[Execution]:
 
 
 def _first_trees(store: Store, artifacts: Iterable[int]) -> dict[int, str]:
-    """Of each artifact that was ever looked at, the digest that was seen first."""
+    """Of each artifact that was ever looked at, the digest that was seen first.
+
+    Records come after snapshots and readers, and there may be thousands of them: they are opened only for
+    what neither of the two saw.
+    """
     wanted = set(artifacts)
     seen: dict[int, list[tuple[float, str]]] = {
         number: [(_seconds(item.observed), tree_digest(item.files)) for item in found]
-        for number, found in earlier(store, wanted).items()
+        for number, found in earlier(store, wanted, records=False).items()
     }
     events = [event for event in store.events_of_artifacts(wanted) if event.kind in INPUTS]
     readers = store.executions({event.execution for event in events})
@@ -320,6 +324,8 @@ def _first_trees(store: Store, artifacts: Iterable[int]) -> dict[int, str]:
         tree = _read_by(readers[event.execution]).get(str(event.artifact))
         if tree:
             seen[event.artifact].append((event.time / 1000, tree))
+    for number, found in earlier(store, [number for number in seen if not seen[number]]).items():
+        seen[number] = [(_seconds(item.observed), tree_digest(item.files)) for item in found]
     return {number: min(found, key=lambda item: item[0])[1] for number, found in seen.items() if found}
 
 

@@ -139,6 +139,7 @@ def earlier(
     *,
     rewrite: Prefixes = (),
     unknowns: list[Unknown] | None = None,
+    records: bool = True,
 ) -> dict[int, list[Seen]]:
     """What the snapshots and records of a store say of some artifacts, the earliest first.
 
@@ -156,6 +157,8 @@ def earlier(
     unknowns
         A list that gets an entry for each snapshot or record that cannot be believed: its file is gone or
         unreadable, or is not what the store says that it was.
+    records
+        Whether records count, all of which have to be opened; or snapshots alone.
 
     Returns
     -------
@@ -164,7 +167,10 @@ def earlier(
     """
     wanted = store.artifacts(artifacts)
     seen: dict[int, list[Seen]] = {number: [] for number in wanted}
-    for holder in [*_snapshots_of(store, wanted), *store.artifacts_of_type(RECORD)]:
+    holders = _snapshots_of(store, wanted)
+    if records and wanted:
+        holders += store.artifacts_of_type(RECORD)
+    for holder in holders:
         name = SNAPSHOT_FILE if holder.type == SNAPSHOT else RECORD_FILE
         place = os.path.join(rewritten(holder.uri, rewrite), name)
         try:

@@ -354,6 +354,16 @@ def test_snapshots_and_records_are_found_the_earliest_first(place: Place) -> Non
     assert list(found[0].files) == place.files(place.examples)
 
 
+def test_of_snapshots_alone_no_record_is_opened(place: Place) -> None:
+    first = place.snapshot(1, place.examples)
+    place.record(5, place.model, place.examples).write_text("no record")
+    unknowns: list[Unknown] = []
+    found = earlier(place.store, [place.model, place.examples], unknowns=unknowns, records=False)
+    assert [item.where for item in found[place.examples]] == [str(first)]
+    assert found[place.model] == []
+    assert unknowns == []
+
+
 def test_a_change_is_found_between_a_snapshot_and_a_record(place: Place) -> None:
     first = place.snapshot(1, place.examples)
     place.tamper(place.examples)
