@@ -246,9 +246,18 @@ def test_a_training_that_passes_the_budget_stops_before_it_begins(second_run: Co
     assert "UCI Adult" in page.read_text()
 
 
-def test_a_tampered_example_is_found_and_told_by_file_and_time(second_run: CommandRun) -> None:
-    run = run_census(second_run.root, "--scenario", "tampered")
+def assert_blocked(run: CommandRun, name: str, served: list[str]) -> None:
     assert run.status == 3, run.screen
+    assert "not released (fail)" in run.screen
+    assert run.served == served, "a blocked model was pushed"
+    blocking = [item.name for item in release_of(run).release.weighed if item.weight == "blocks"]
+    assert blocking == [SCENARIOS[name].blocked_by]
+
+
+def test_a_tampered_example_is_found_and_told_by_file_and_time(second_run: CommandRun) -> None:
+    served = second_run.served
+    run = run_census(second_run.root, "--scenario", "tampered")
+    assert_blocked(run, "tampered", served)
     report = ProvenanceReport.load(record_of(run))
     (change,) = report.provenance.changes
     assert change.path.startswith("Split-eval/")
@@ -266,22 +275,20 @@ def test_a_source_of_equal_size_and_time_is_not_taken_for_the_same(second_run: C
     assert (after.st_size, after.st_mtime) == (before.st_size, before.st_mtime)
     assert train.read_bytes() != content
     assert run.states[SCENARIOS["swapped-source"].reruns or ""] == "done"
-    again = run_census(second_run.root)
-    assert train.read_bytes() == content
-    assert again.states["CsvExampleGen"] == "cached", "the right bytes are known"
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, scenario in SCENARIOS.items() if scenario.blocked_by and not scenario.stops_at]
+    "name",
+    [
+        name
+        for name, scenario in SCENARIOS.items()
+        # What is tampered with has a test of its own.
+        if scenario.blocked_by and not scenario.stops_at and not scenario.during
+    ],
 )
 def test_a_scenario_is_blocked_by_the_one_gate_that_exists_for_it(name: str, second_run: CommandRun) -> None:
     served = second_run.served
-    run = run_census(second_run.root, "--scenario", name)
-    assert run.status == 3, run.screen
-    assert "not released (fail)" in run.screen
-    assert run.served == served, "a blocked model was pushed"
-    blocking = [item.name for item in release_of(run).release.weighed if item.weight == "blocks"]
-    assert blocking == [SCENARIOS[name].blocked_by]
+    assert_blocked(run_census(second_run.root, "--scenario", name), name, served)
 
 
 @pytest.mark.parametrize(
