@@ -39,11 +39,12 @@ from tfx_trust.pipelines.steps import Filter, Gate, PushStep
 from tfx_trust.pipelines.trust import create_pipeline
 
 # Published results on this split lie at 0.85 to 0.88 accuracy; a model below these bounds has not
-# learned what others found in the data.
+# learned what others found in the data. Private trainings differ by their noise, hence the room beside the
+# baseline.
 EVALUATION = eval_config(
     LABEL,
     at_least={"AUC": 0.88, "BinaryAccuracy": 0.84},
-    may_drop={"AUC": 0.01},
+    may_drop={"AUC": 0.02},
 )
 LEAKAGE = LeakageSettings(label=LABEL, exclude=[WEIGHT])
 # Equalized odds by sex and race, to within 10 percentage points: who earns much, and who does not, should be
