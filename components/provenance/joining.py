@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tfx_trust.components.provenance.config import TERMS, SourceDeclaration
 from tfx_trust.components.provenance.licence_terms import strictest
+from tfx_trust.components.provenance.licences import terms_of
 from tfx_trust.components.provenance.purposes import common
 
 _NOT_DECLARED = "LicenseRef-not-declared"
@@ -58,15 +59,20 @@ def _licence(declarations: Sequence[SourceDeclaration], *, partly: bool) -> str 
 
 def _terms(declarations: Sequence[SourceDeclaration], *, partly: bool) -> dict[str, str]:
     """Of each term the strictest; nothing of one that is allowed unless all that say anything allow it."""
-    saying = [item.terms for item in declarations if item.terms or item.licence is None or _own(item.licence)]
+    saying = [item.terms for item in declarations if _says_terms(item)]
+    # A listed licence speaks for itself, unless nobody knows what it says.
+    listed = [terms_of(item.licence, {}) for item in declarations if not _says_terms(item)]
     found = {}
     for name in TERMS:
         said = [terms.get(name, "unknown") for terms in saying] + ["unknown"] * partly
+        said += ["unknown" for terms in listed if getattr(terms, name) == "unknown"]
         strict = strictest(*said) if said else "unknown"
         if strict != "unknown":
             found[name] = strict
     return found
 
 
-def _own(licence: str) -> bool:
-    return "LicenseRef-" in licence
+def _says_terms(declaration: SourceDeclaration) -> bool:
+    """Whether its terms are its own, rather than those of a listed licence."""
+    licence = declaration.licence
+    return bool(declaration.terms) or licence is None or "LicenseRef-" in licence

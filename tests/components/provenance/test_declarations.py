@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tfx.dsl.io import fileio
 
@@ -482,6 +482,13 @@ DECLARATIONS = st.builds(
 STRICTNESS = ("allowed", "unknown", "forbidden").index
 
 
+@example(
+    [
+        SourceDeclaration(name="a", licence="MIT", terms={"commercial": "allowed"}),
+        SourceDeclaration(name="b", licence="BUSL-1.1"),
+    ],
+    False,
+)
 @given(st.lists(DECLARATIONS, min_size=1, max_size=4), st.booleans())
 def test_several_as_one_are_never_looser_than_any_of_them(
     given: list[SourceDeclaration], partly: bool
