@@ -1,14 +1,14 @@
-"""Entry point. Subcommands are imported when called, so that ``--help`` answers at once."""
+"""Entry point."""
 
 from __future__ import annotations
 
-import importlib
 import io
 import sys
 from importlib import metadata
 
 import click
 
+from tfx_trust.cli.lazy import LazyGroup
 from tfx_trust.cli.status import ERROR, USAGE
 from tfx_trust.components.errors import TrustError, UsageError
 
@@ -22,23 +22,10 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"tfx_trust.cli.{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
 @click.group(
-    cls=_Lazy,
+    cls=LazyGroup,
+    modules="tfx_trust.cli.",
+    summaries=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 pass or warn, 1 an error in running, 2 wrong usage, 3 the verdict is fail, "
     "4 it could not be decided.",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from tfx_trust.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "diff": "Tell what two models differ in.",
@@ -16,26 +16,11 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """Imports a subcommand when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"tfx_trust.cli.provenance_{name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
 @click.group(
     "provenance",
-    cls=_Lazy,
+    cls=LazyGroup,
+    modules="tfx_trust.cli.provenance_",
+    summaries=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 all is well, 1 an error in running, 2 wrong usage, 3 tampered with, or the "
     "verdict is fail, 4 it could not be checked.",

@@ -318,7 +318,7 @@ def test_of_other_components_the_places_among_the_parameters_are_told(builder: B
         "own.load",
         csv_path="/data/taxi.csv",
         module_file="/code/load.py",
-        output_dir="/tmp/x",
+        output_dir="/results/x",
         rows=3,
         data_kind="taxi",
         path_note="/data\nand more",
