@@ -4,7 +4,6 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from markup import Checker
 from markupsafe import escape
 
 from tfx_trust.components.fairness import charts, forest, heat, reliability
@@ -24,7 +24,6 @@ from tfx_trust.components.page.charts import Figure
 from tfx_trust.components.report import Severity
 
 HOSTILE = '</title><script>alert("x & y")</script>\' onload=alert(1) {{7*7}} ${x} datum.y 国勢調査'
-VOID = {"meta", "link", "br"}
 
 
 @pytest.fixture(scope="module")
@@ -95,40 +94,6 @@ def unseen(report: FairnessReport) -> dict[str, tuple[str, ...]]:
 
 def line_of(drawn: forest.Forest, name: str) -> forest.Line:
     return next(line for line in drawn.lines if line.name == name and not line.heading)
-
-
-class Checker(HTMLParser):
-    """Notes tags that do not balance, and collects headings, ids and what refers to them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.named: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        self.named += [value or "" for name, value in attrs if name == "aria-labelledby"]
-        self.named += [
-            (value or "")[1:] for name, value in attrs if name == "href" and value and value[0] == "#"
-        ]
-        self.wrong += [f"{tag} {name}" for name, _ in attrs if name.startswith("on")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> at {self.getpos()}")
 
 
 def check_structure(page: str) -> None:

@@ -3,45 +3,12 @@
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from types import ModuleType
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+from markup import Checker
+
 NAMESPACES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
-
-
-class Checker(HTMLParser):
-    """Notes tags that do not balance, and collects elements, ids and links."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        names = [name for name, _ in attrs]
-        if len(set(names)) < len(names):
-            self.wrong.append(f"<{tag}> has an attribute twice: {names}")
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> at {self.getpos()}")
 
 
 def test_tags_balance_and_ids_are_unique(pages: dict[str, str]) -> None:

@@ -2,10 +2,10 @@
 
 import html
 import re
-from html.parser import HTMLParser
 from types import ModuleType
 
 import pytest
+from markup import Checker
 
 from tfx_trust.components.page import lineage, provenance, render_report
 from tfx_trust.components.provenance.record import Change
@@ -20,35 +20,6 @@ NAMES = (
     "push_none",
 )
 HOSTILE = '<script>alert("x")</script>&"\''
-VOID = {"meta", "link", "br", "img", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Ids, links, and tags that do not balance."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.open: list[str] = []
-        self.wrong: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        self.links += [value or "" for name, value in attrs if name == "href"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> at {self.getpos()}")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +59,7 @@ def with_lineage(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_one_sound_file_without_scripts_and_network(pages: dict[str, str], name: str) -> None:
-    page, read = pages[name], Page(pages[name])
+    page, read = pages[name], Checker(pages[name])
     assert "<script" not in page
     assert not re.search(r"(src|href)=[\"']((https?:)?//|javascript:)", page)
     assert not read.wrong
@@ -304,7 +275,7 @@ def test_hostile_names_are_shown_and_not_obeyed(provenance_samples: ModuleType) 
         assert "<script" not in page
         assert "&lt;script&gt;alert(" in page
         assert not re.search(r"href=[\"']javascript:", page)
-        assert not Page(page).wrong
+        assert not Checker(page).wrong
 
 
 def test_what_was_read_and_written_in_place_does_not_hinder_the_picture(
